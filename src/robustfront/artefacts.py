@@ -1,0 +1,87 @@
+"""Where every step's files lie, and how they are written so that a reader never sees half of one."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from robustfront.errors import ArtefactError
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folders of a project. Ids are directory names and contain the hash of the config they stand for."""
+
+    results: Path = Path("results")
+    checkpoints: Path = Path("checkpoints")
+
+    def dataset(self, dataset_id: str) -> Path:
+        return self.results / "datasets" / dataset_id
+
+    def run(self, run_id: str) -> Path:
+        return self.results / "runs" / run_id
+
+    def projector(self, projector_id: str) -> Path:
+        return self.results / "projectors" / projector_id
+
+    def evaluation(self, run_id: str, suite_id: str) -> Path:
+        """Path without suffix: `.parquet` holds the rows, `.json` the aggregates."""
+        return self.run(run_id) / "eval" / suite_id
+
+    def checkpoint(self, run_id: str) -> Path:
+        return self.checkpoints / run_id
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yields a temporary path in `path`'s folder; on success it is synced and renamed to `path`.
+
+    If the body raises, or the disk is full, the temporary file is removed and an older `path` is untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        raise ArtefactError(
+            f"{path}: cannot be written: {error.strerror or error}; free the disk or fix the permissions, then start again"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Indented JSON with sorted keys and a final newline; NaN is refused."""
+    write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON artefact. ArtefactError if it is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ArtefactError(f"{path}: missing; run `snakemake` to make it") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ArtefactError(f"{path}: damaged ({error}); delete it and run `snakemake` again") from None
+
+
+def sha256(path: Path) -> str:
+    """Hex SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

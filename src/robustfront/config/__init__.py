@@ -1,0 +1,1 @@
+"""params.yaml -> validated, fully resolved run configs. Knows no method, imports no torch."""

@@ -1,0 +1,220 @@
+"""What a fully resolved run, data set, threat model or suite consists of: one typed model each.
+
+Everything here is immutable, refuses unknown keys and can be hashed (`identity.digest`). Units stand in
+the field descriptions. Nothing in this module computes.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from robustfront.config.quantities import Count, Length, NonNegative, Positive, Probability
+
+
+class Config(BaseModel):
+    """Base of all configuration: immutable, no unknown keys, no silent conversions of type."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+# --------------------------------------------------------------------------------------------- data
+class Splits(Config):
+    """How many images each split takes. Train, validation and test never share an image."""
+
+    train: Count | None = Field(None, description="training images; null: all that are left over")
+    validation: Count = Field(description="images held out of the official training part for model selection")
+    test: Literal["official"] | Count = Field(
+        "official", description="the official test part, or that many of the last official training images"
+    )
+    test_limit: Count | None = Field(None, description="keep only the first so many test images; null: all")
+    seed: int = Field(0, description="draws the validation images (and the training subset)")
+
+
+class Augmentation(Config):
+    pad: int = Field(0, ge=0, le=16, description="zero padding in pixels before a random crop; 0: no crop")
+    flip: bool = Field(False, description="random horizontal flip")
+
+
+class Normalisation(Config):
+    """Per-channel mean and standard deviation in [0, 1] pixel units; applied inside the model."""
+
+    mean: tuple[Probability, ...]
+    std: tuple[Annotated[float, Field(gt=0, le=1)], ...]
+
+    @model_validator(mode="after")
+    def same_length(self) -> "Normalisation":
+        if len(self.mean) != len(self.std):
+            raise ValueError(f"mean has {len(self.mean)} channels, std has {len(self.std)}")
+        return self
+
+
+class Dataset(Config):
+    """A data set as a run sees it: where the images come from, how they are split and augmented."""
+
+    name: str = Field(description="the key in params.yaml; part of every run's directory name")
+    source: Literal["digits", "mnist", "cifar10", "svhn", "npz"]
+    path: str | None = Field(
+        None, description="npz: the file; otherwise a folder of original-format files to use instead of data/raw"
+    )
+    checksums: dict[str, str] | None = Field(
+        None, description="file name -> sha256 (or md5) of hex digits; replaces the official list"
+    )
+    splits: Splits
+    normalisation: Normalisation
+    augmentation: Augmentation = Augmentation()
+    published_as: str | None = Field(None, description="data set of the paper's numbers shown beside ours")
+
+
+# -------------------------------------------------------------------------------------------- model
+class PreActResNet(Config):
+    """Pre-activation residual network for small images (He et al. 2016), 3x3 stem without pooling."""
+
+    arch: Literal["preact_resnet"] = "preact_resnet"
+    depth: Literal[10, 18, 34] = Field(18, description="10, 18, 34: 1, 2, (3, 4, 6, 3) blocks per stage")
+    width: Count = Field(64, description="channels of the first stage; doubles at each later one")
+    final_norm: bool = Field(True, description="batch norm + ReLU after the last block, before pooling")
+    hidden: Count | None = Field(None, description="H of an extra linear layer before the head; null: none")
+    pretrained: Literal["imagenet"] | None = Field(None, description="initial weights; null: from scratch")
+
+
+Model = PreActResNet
+
+
+# ------------------------------------------------------------------------------- attacks and threats
+class Threat(Config):
+    """The threat model: which perturbations count. `eps` is in units of `space`.
+
+    `pixel`: x lies in [0, 1]. `normalised`: the ball is drawn around (x - mean) / std, so its radius in
+    pixels is eps * std per channel (what S000 and CAAT do). `clip` says which box x' must stay in:
+    `image` the valid pixels [0, 1]; `normalised-unit` the box [0, 1] of the *normalised* image, as CAAT's code
+    does, which lifts every pixel below the channel mean up to it.
+    """
+
+    norm: Literal["linf", "l2"] = "linf"
+    eps: Length
+    space: Literal["pixel", "normalised"] = "pixel"
+    clip: Literal["image", "normalised-unit"] = "image"
+
+    @model_validator(mode="after")
+    def clip_fits_space(self) -> "Threat":
+        if self.clip == "normalised-unit" and self.space == "pixel":
+            raise ValueError("clip 'normalised-unit' needs space 'normalised'")
+        return self
+
+
+class Ascent(Config):
+    """Settings of one projected gradient ascent. Lengths are in the units of the threat's space."""
+
+    steps: Count
+    step_size: Length
+    start: Literal["none", "gaussian", "uniform"] = Field(
+        "uniform", description="none; start_std * N(0, 1); or uniform in the ball"
+    )
+    start_std: Length = Field(0.001, description="standard deviation of the gaussian start")
+    restarts: Count = 1
+
+
+class PGDEvaluation(Ascent):
+    """PGD as an evaluation attack."""
+
+    kind: Literal["pgd"] = "pgd"
+    objective: Literal["ce", "dlr", "margin"] = "ce"
+
+
+class AutoAttackEvaluation(Config):
+    """AutoAttack by its authors' code (pyautoattack)."""
+
+    kind: Literal["autoattack"] = "autoattack"
+    version: Literal["standard", "plus", "rand"] = "standard"
+
+
+EvaluationAttack = Annotated[PGDEvaluation | AutoAttackEvaluation, Field(discriminator="kind")]
+
+
+class Suite(Config):
+    """A named list of attacks run one after the other on the same test images inside one threat model."""
+
+    name: str
+    threat: Threat
+    attacks: dict[str, EvaluationAttack] = Field(description="name -> attack, in order; clean is always first")
+    samples: dict[str, Count] = Field({}, description="attack -> only the first so many test images")
+    batch_size: Count = Field(500, description="images per batch; adversarial rows depend on it")
+    seed: int = 0
+    masking: bool = Field(True, description="also run the gradient-masking checks")
+
+
+# ----------------------------------------------------------------------------------------- training
+class SGD(Config):
+    lr: Positive = Field(description="peak learning rate")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    nesterov: bool = False
+    weight_decay: NonNegative = 5e-4
+    decay_norm_and_bias: bool = Field(True, description="weight decay on batch-norm parameters and biases too")
+
+
+class StepSchedule(Config):
+    kind: Literal["step"] = "step"
+    milestones: tuple[Probability, ...] = Field(description="fractions of the training at which lr is multiplied")
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+
+
+class CosineSchedule(Config):
+    kind: Literal["cosine"] = "cosine"
+    warmup: Probability = Field(0.0, description="fraction of the training with a linear rise from 0")
+
+
+class OneCycleSchedule(Config):
+    """Linear rise to the peak, then linear fall to 0; momentum stays put."""
+
+    kind: Literal["one-cycle"] = "one-cycle"
+    warmup: Annotated[float, Field(gt=0, lt=1)] = 0.3
+
+
+class ConstantSchedule(Config):
+    kind: Literal["constant"] = "constant"
+
+
+Schedule = Annotated[
+    StepSchedule | CosineSchedule | OneCycleSchedule | ConstantSchedule, Field(discriminator="kind")
+]
+
+
+class Validation(Config):
+    """How an epoch is judged on the validation images; never on test images."""
+
+    every: Count = Field(1, description="epochs between judgements; the last epoch is always judged")
+    attack: Ascent | None = Field(None, description="PGD (cross entropy); null: clean accuracy only")
+    threat: Threat | None = None
+
+    @model_validator(mode="after")
+    def attack_needs_threat(self) -> "Validation":
+        if (self.attack is None) != (self.threat is None):
+            raise ValueError("give both attack and threat, or neither")
+        return self
+
+
+class Training(Config):
+    epochs: Count
+    batch_size: Count
+    optimizer: SGD
+    schedule: Schedule
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="decay per step of an exponential average of the weights; null: none"
+    )
+    select: Literal["best", "last"] = Field("best", description="weights kept: best on validation, or the last")
+    validation: Validation = Validation()
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="autocast of the training attack and step")
+
+
+class Run(Config):
+    """One method with its hyper-parameters on one data set, one model, one seed, fully resolved."""
+
+    method: str
+    params: dict[str, Any] = Field(description="the method's parameters, complete, as its own model dumps them")
+    dataset: Dataset
+    model: Model
+    training: Training
+    seed: int
+    init: str | None = Field(None, description="id of the run whose weights this one starts from")
+    projector: str | None = Field(None, description="id of the null-space projector this run uses")
+    rank_tolerance: Positive | None = Field(None, description="of that projector")

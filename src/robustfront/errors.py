@@ -1,0 +1,38 @@
+"""The errors a user may meet. Each message names the file or field at fault and what to do about it.
+
+The command line prints the message alone, without a traceback, and exits with the class's `exit_code`.
+"""
+
+
+class RobustfrontError(Exception):
+    """Base of every error that is the input's or the machine's fault rather than a bug of ours."""
+
+    exit_code = 1
+
+
+class ConfigError(RobustfrontError):
+    """params.yaml (or a file named in it) says something that cannot be run."""
+
+    exit_code = 2
+
+
+class DataError(RobustfrontError):
+    """A data set cannot be had: missing files, wrong checksum, unreadable content."""
+
+
+class ArtefactError(RobustfrontError):
+    """A file written by an earlier step is missing, damaged, or belongs to another config."""
+
+
+class TrainingDiverged(RobustfrontError):
+    """A loss became NaN or infinite. The last good checkpoint is kept."""
+
+
+class RunLocked(RobustfrontError):
+    """Another process is working on the same run."""
+
+
+class Interrupted(RobustfrontError):
+    """The scheduler asked us to stop; the state is saved and the same command goes on from there."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h: worth trying again
