@@ -1,0 +1,29 @@
+"""Shared fixtures. One torch thread per process: the suite runs in parallel processes."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The repository root."""
+    return PROJECT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """A folder `shared/data` beside the checkout with real images and `unpack.py`; skips where it is absent."""
+    folder = PROJECT.parent / "shared" / "data"
+    if not (folder / "unpack.py").is_file():
+        pytest.skip("needs ../shared/data (real CIFAR-10, MNIST and SVHN images), which is not on this machine")
+    return folder
