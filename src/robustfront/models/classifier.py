@@ -1,0 +1,46 @@
+"""What attacks and methods may assume of a network: pixels in, features, one linear head, logits out."""
+
+import torch
+from torch import Tensor, nn
+
+from robustfront.config.schema import Normalisation
+
+
+class Classifier(nn.Module):
+    """Base of all networks: logits = head(features(x)) for images x in [0, 1].
+
+    Normalisation is part of the network, so an attack, whatever space its ball is drawn in, always hands over
+    valid pixels. The mean and standard deviation are buffers of shape (1, C, 1, 1): saved with the weights,
+    never trained. A subclass sets `head` and defines `features`.
+    """
+
+    mean: Tensor
+    std: Tensor
+    head: nn.Linear
+
+    def __init__(self, normalisation: Normalisation) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(normalisation.mean).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(normalisation.std).view(1, -1, 1, 1))
+
+    @property
+    def feature_dim(self) -> int:
+        """D, the length of a feature vector."""
+        return self.head.in_features
+
+    @property
+    def classes(self) -> int:
+        return self.head.out_features
+
+    def normalise(self, x: Tensor) -> Tensor:
+        """(x - mean) / std per channel, for x in [0, 1] of shape (B, C, H, W)."""
+        return (x - self.mean) / self.std
+
+    def features(self, x: Tensor) -> Tensor:
+        """Penultimate features (B, D) of images (B, C, H, W) in [0, 1]: what `head` is applied to."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (B, classes) of images (B, C, H, W) in [0, 1]."""
+        logits: Tensor = self.head(self.features(x))
+        return logits
