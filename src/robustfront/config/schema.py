@@ -54,7 +54,8 @@ class Dataset(Config):
     name: str = Field(description="the key in params.yaml; part of every run's directory name")
     source: Literal["digits", "mnist", "cifar10", "svhn", "npz"]
     path: str | None = Field(
-        None, description="npz: the file; otherwise a folder of original-format files to use instead of data/raw"
+        None,
+        description="npz: the file; otherwise a folder of original-format files to use instead of data/raw",
     )
     checksums: dict[str, str] | None = Field(
         None, description="file name -> sha256 (or md5) of hex digits; replaces the official list"
@@ -136,7 +137,9 @@ class Suite(Config):
 
     name: str
     threat: Threat
-    attacks: dict[str, EvaluationAttack] = Field(description="name -> attack, in order; clean is always first")
+    attacks: dict[str, EvaluationAttack] = Field(
+        description="name -> attack, in order; clean is always first"
+    )
     samples: dict[str, Count] = Field({}, description="attack -> only the first so many test images")
     batch_size: Count = Field(500, description="images per batch; adversarial rows depend on it")
     seed: int = 0
@@ -149,12 +152,16 @@ class SGD(Config):
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     nesterov: bool = False
     weight_decay: NonNegative = 5e-4
-    decay_norm_and_bias: bool = Field(True, description="weight decay on batch-norm parameters and biases too")
+    decay_norm_and_bias: bool = Field(
+        True, description="weight decay on batch-norm parameters and biases too"
+    )
 
 
 class StepSchedule(Config):
     kind: Literal["step"] = "step"
-    milestones: tuple[Probability, ...] = Field(description="fractions of the training at which lr is multiplied")
+    milestones: tuple[Probability, ...] = Field(
+        description="fractions of the training at which lr is multiplied"
+    )
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
 
 
@@ -201,7 +208,9 @@ class Training(Config):
     ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None, description="decay per step of an exponential average of the weights; null: none"
     )
-    select: Literal["best", "last"] = Field("best", description="weights kept: best on validation, or the last")
+    select: Literal["best", "last"] = Field(
+        "best", description="weights kept: best on validation, or the last"
+    )
     validation: Validation = Validation()
     precision: Literal["fp32", "bf16"] = Field("fp32", description="autocast of the training attack and step")
 
@@ -210,7 +219,9 @@ class Run(Config):
     """One method with its hyper-parameters on one data set, one model, one seed, fully resolved."""
 
     method: str
-    params: dict[str, Any] = Field(description="the method's parameters, complete, as its own model dumps them")
+    params: dict[str, Any] = Field(
+        description="the method's parameters, complete, as its own model dumps them"
+    )
     dataset: Dataset
     model: Model
     training: Training

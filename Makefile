@@ -1,0 +1,45 @@
+# `make reproduce` and `make test` set themselves up: they need Python 3.11+, git, make and a C compiler.
+PYTHON ?= python3
+BIN := .venv/bin
+# One torch thread per process: tests and jobs run side by side.
+export OMP_NUM_THREADS ?= 1
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: reproduce test test-all lint format types lock clean
+
+reproduce: .venv/installed
+	snakemake
+
+test: .venv/installed
+	pytest -n auto --dist loadgroup -m "not slow and not gpu and not slurm" tests
+
+test-all: .venv/installed
+	pytest -n auto --dist loadgroup tests
+
+lint: .venv/installed
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile workflow
+
+format: .venv/installed
+	ruff check --fix .
+	ruff format .
+	snakefmt Snakefile workflow
+
+types: .venv/installed
+	mypy
+
+# Exact versions with hashes; a fresh machine installs these and nothing else.
+.venv/installed: requirements.lock requirements-bootstrap.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-bootstrap.lock
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+lock:
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --extra dev pyproject.toml -o requirements.lock --custom-compile-command "make lock"
+	echo uv | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url - -o requirements-bootstrap.lock --custom-compile-command "make lock"
+
+clean:
+	rm -rf results reports checkpoints logs .snakemake

@@ -1,0 +1,48 @@
+# What is made, and in which order. Every rule calls one verb of the `robustfront` command; numbers are in params.yaml.
+#
+#   snakemake            everything of the scale that params.yaml selects, up to reports/index.html
+#   snakemake -n         what would be done, and nothing else
+#   snakemake data|runs|report        one stage and what it needs
+#   snakemake --config scale=mnist    another scale, without editing params.yaml
+
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from robustfront.errors import RobustfrontError
+from robustfront.planning import load_plan
+from robustfront.planning.files import gpus_present
+
+PARAMS = config.get("params", "params.yaml")
+try:
+    PLAN = load_plan(Path(PARAMS), config.get("scale"))
+except RobustfrontError as error:
+    raise WorkflowError(str(error)) from None
+RUNS = "|".join(PLAN.runs)
+GPU = int(config.get("gpu", gpus_present() > 0))  # how many GPUs a training or evaluation asks for
+ROBUSTFRONT = f"{sys.executable} -m robustfront --params {PARAMS} --scale {PLAN.scale}"
+
+
+localrules:
+    all,
+    data,
+    runs,
+    report,
+
+
+rule all:
+    input:
+        expand("results/runs/{run}/manifest.json", run=PLAN.runs),
+        expand("results/runs/{run}/eval/{suite}.json", run=PLAN.runs, suite=PLAN.suites),
+        "reports/index.html",
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
+
+
+onstart:
+    shell("{ROBUSTFRONT} prepare")

@@ -1,0 +1,24 @@
+"""Attacks: maps (model, x, y) to x' inside a threat model.
+
+Names are loaded on first use, so that importing the package, as every method file does, imports no torch.
+The AutoAttack front end is imported by its full name, `robustfront.attacks.autoattack`.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from robustfront.attacks import objectives
+    from robustfront.attacks.ball import Ball
+    from robustfront.attacks.engine import frozen, pgd
+
+__all__ = ["Ball", "frozen", "objectives", "pgd"]
+
+_MODULES = {"Ball": "ball", "frozen": "engine", "objectives": "objectives", "pgd": "engine"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
+    return module if name == _MODULES[name] else getattr(module, name)

@@ -1,0 +1,135 @@
+"""AutoAttack (Croce & Hein 2020) by its authors' code, pyautoattack, inside either space of a threat model.
+
+That code knows one radius and the box [0, 1]. A ball in normalised space has the radius eps * std_c in
+channel c, so the attack is run on z_c = a_c x_c with a_c = min(std) / std_c, where the radius is eps *
+min(std) in every channel, for linf and l2 alike. As a_c <= 1, the images, z in [0, a_c], lie inside the
+attack's box. What it tries beyond a_c is clipped by the wrapped model, f(clip(z / a, 0, 1)), and clipping
+only brings a point nearer to an image, so the threat model attacked is exactly ours. In pixel space a = 1 and
+the wrapper changes nothing.
+
+pyautoattack removes the process's trace function (coverage, debuggers), reseeds torch's global generators and
+writes into the weights' gradients; none of this leaves this module.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+import pyautoattack
+import torch
+from pyautoattack.square import SquareAttack
+from torch import Tensor, nn
+
+from robustfront.attacks.ball import Ball
+from robustfront.attacks.engine import frozen
+from robustfront.errors import ConfigError
+
+if TYPE_CHECKING:
+    from robustfront.models import Classifier
+
+NORMS = {"linf": "Linf", "l2": "L2"}
+
+
+def autoattack(
+    model: Classifier,
+    x: Tensor,
+    labels: Tensor,
+    ball: Ball,
+    *,
+    version: Literal["standard", "plus", "rand"],
+    seed: int,
+    batch_size: int,
+) -> Tensor:
+    """Adversarial images x' (B, C, H, W) in float32; x itself where the attack failed.
+
+    Targeted attacks take the min(9, K - 1) likeliest wrong classes of K. The result depends on `batch_size`,
+    as the random numbers of a batch are drawn together.
+
+    Raises ConfigError below 4 classes (the targeted DLR loss refers to the fourth logit), for `clip:
+    normalised-unit`, and for batch norm without running statistics; ValueError for a model in train mode.
+    """
+    with torch.no_grad():
+        classes = model(x[:1]).shape[1]
+    if classes < 4:
+        raise ConfigError(
+            f"attack 'autoattack' needs 4 classes or more, not {classes}: "
+            "use 'pgd' with objective 'margin' and several restarts"
+        )
+    with _prepared(model, ball, x) as (wrapped, z, settings):
+        attack = pyautoattack.AutoAttack(wrapped, version=version, seed=seed, **settings)
+        attack.verbose = False
+        attack.apgd_targeted.n_target_classes = attack.fab.n_target_classes = min(9, classes - 1)
+        z_adv, _ = attack.run_standard_evaluation(z, labels, batch_size=batch_size)
+        return _unwrapped(wrapped, z_adv, z, x, ball)
+
+
+def square(
+    model: Classifier, x: Tensor, labels: Tensor, ball: Ball, *, queries: int, seed: int, batch_size: int
+) -> Tensor:
+    """Square Attack (Andriushchenko et al. 2020), which sees logits only; x' as in `autoattack`, for any K.
+
+    Its schedule of square sizes is compressed to the number of queries.
+    """
+    with _prepared(model, ball, x) as (wrapped, z, settings):
+        attack = SquareAttack(wrapped, n_queries=queries, seed=seed, resc_schedule=True, **settings)
+        batches = zip(z.split(batch_size), labels.split(batch_size), strict=True)
+        z_adv = torch.cat([attack.perturb(*batch) for batch in batches])
+        return _unwrapped(wrapped, z_adv, z, x, ball)
+
+
+def batch_statistics_layers(model: nn.Module) -> list[str]:
+    """Names of batch norms that would use the statistics of the batch even in eval mode."""
+    kind = nn.modules.batchnorm._BatchNorm
+    modules = model.named_modules()
+    return [name for name, layer in modules if isinstance(layer, kind) and layer.running_mean is None]
+
+
+class _Scaled(nn.Module):
+    """z -> f(clip(z / a, 0, 1)), with a (1, C, 1, 1)."""
+
+    def __init__(self, model: nn.Module, a: Tensor) -> None:
+        super().__init__()
+        self.model, self.a = model, a
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.model((z / self.a).clamp(0, 1))
+
+
+@contextmanager
+def _prepared(model: nn.Module, ball: Ball, x: Tensor) -> Iterator[tuple[_Scaled, Tensor, dict[str, Any]]]:
+    """The wrapped model, z, and the settings every attack takes; in float32 and without side effects."""
+    if ball.threat.clip != "image":
+        raise ConfigError(
+            f"clip '{ball.threat.clip}' is beyond AutoAttack, whose box must hold the clean images: "
+            "set clip to 'image', or use 'pgd'"
+        )
+    if layers := batch_statistics_layers(model):
+        raise ConfigError(
+            f"batch norm '{layers[0]}' has no running statistics, so predictions depend on the rest of the "
+            "batch and AutoAttack means nothing: train the model with running statistics"
+        )
+    if any(module.training for module in model.modules()):
+        raise ValueError("the model is in train mode; call model.eval() before attacking it")
+    a = ball.scale.min() / ball.scale
+    wrapped = _Scaled(model, a).eval()
+    radius = ball.threat.eps * ball.scale.min().item()
+    settings = {"norm": NORMS[ball.threat.norm], "eps": radius, "device": x.device}
+    logger, trace = logging.getLogger("auto-attack"), sys.gettrace()
+    disabled, logger.disabled = logger.disabled, True
+    devices = [x.device] if x.device.type == "cuda" else []
+    try:
+        with frozen(model), torch.random.fork_rng(devices), torch.autocast(x.device.type, enabled=False):
+            yield wrapped, a * x, settings
+    finally:
+        logger.disabled = disabled
+        sys.settrace(trace)
+
+
+def _unwrapped(wrapped: _Scaled, z_adv: Tensor, z: Tensor, x: Tensor, ball: Ball) -> Tensor:
+    """x' of z'. The projection takes off rounding only; images the attack left alone come back bit by bit."""
+    changed = (z_adv != z).flatten(1).any(dim=1).view(-1, 1, 1, 1)
+    return torch.where(changed, ball.project(z_adv / wrapped.a, x), x).detach()

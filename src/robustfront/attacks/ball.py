@@ -1,0 +1,117 @@
+"""The ball of a threat model: where an attack may start, how it steps, and what it is projected onto.
+
+Images x are floats (B, C, H, W) in [0, 1] pixel units throughout. A threat model measures lengths in units of
+its own space; `scale` says, per channel, how many pixel units one such unit is: 1 for `pixel`, the standard
+deviation for `normalised`. In z = x / scale the ball has one radius, eps, in every channel.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from robustfront.config.schema import Ascent, Threat
+
+TOLERANCE = 1e-6
+"""What `contains` forgives, in pixel units and relative to eps: a few roundings of a float32 in [0, 1]."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ball:
+    """The allowed x' around each x: |x' - x| <= eps in the threat's space, and x' in the box [low, high].
+
+    `scale`, `low` and `high` are (1, C, 1, 1) tensors in pixel units, on the device of the images.
+    """
+
+    threat: Threat
+    scale: Tensor
+    low: Tensor
+    high: Tensor
+
+    @classmethod
+    def of(cls, threat: Threat, mean: Tensor, std: Tensor) -> "Ball":
+        """The ball of `threat` for a model that normalises by `mean` and `std`, (1, C, 1, 1) in pixel units.
+
+        `clip: normalised-unit` keeps (x' - mean) / std in [0, 1], and the pixels valid besides.
+        """
+        scale = torch.ones_like(std) if threat.space == "pixel" else std.detach().clone()
+        low, high = torch.zeros_like(scale), torch.ones_like(scale)
+        if threat.clip == "normalised-unit":
+            low, high = mean.detach().clone(), (mean + std).detach().clamp(max=1)
+        return cls(threat, scale, low, high)
+
+    def start(self, x: Tensor, ascent: Ascent, generator: torch.Generator | None) -> Tensor:
+        """The first iterate of an ascent: x, x + start_std * N(0, I), or uniform in the norm ball; projected.
+
+        `generator` lives on the device of `x`; None: torch's global one.
+        """
+
+        def normal() -> Tensor:
+            return torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+
+        def uniform(*shape: int) -> Tensor:
+            return torch.rand(shape, generator=generator, dtype=x.dtype, device=x.device)
+
+        if ascent.start == "none":
+            return self.project(x, x)
+        if ascent.start == "gaussian":
+            noise = ascent.start_std * normal()
+        elif self.threat.norm == "linf":
+            noise = self.threat.eps * (2 * uniform(*x.shape) - 1)
+        else:  # uniform in volume: the radius of a d-ball is distributed as U^(1/d)
+            radius = self.threat.eps * uniform(len(x), 1, 1, 1) ** (1 / x[0].numel())
+            noise = radius * _unit(normal())
+        return self.project(x + self.scale * noise, x)
+
+    def step(self, x_adv: Tensor, gradient: Tensor, step_size: float) -> Tensor:
+        """`x_adv` moved by `step_size` (threat units) along steepest ascent of the norm; not yet projected.
+
+        `gradient` is dL/dx. For linf the direction is its sign, with sign(0) = 0. For l2 it is
+        dL/dz = scale * dL/dx over its norm, z being what the norm measures; a zero gradient moves nothing.
+        """
+        direction = gradient.sign() if self.threat.norm == "linf" else _unit(self.scale * gradient)
+        return x_adv + step_size * self.scale * direction
+
+    def project(self, x_adv: Tensor, x: Tensor) -> Tensor:
+        """`x_adv` moved into the norm ball around `x`, then into the box.
+
+        For linf this is the nearest allowed point. For l2 it is an allowed point, which is all attacks need;
+        the nearest one would take an iterative solver.
+        """
+        if self.threat.norm == "linf":
+            radius = self.threat.eps * self.scale
+            inside = x_adv.clamp(x - radius, x + radius)
+        else:
+            delta = x_adv - x
+            norm = torch.linalg.vector_norm(delta / self.scale, dim=(1, 2, 3), keepdim=True)
+            shrunk = x + delta * (self.threat.eps / norm.clamp_min(torch.finfo(norm.dtype).tiny))
+            inside = torch.where(norm <= self.threat.eps, x_adv, shrunk)
+        return inside.clamp(self.low, self.high)
+
+    def distance(self, x_adv: Tensor, x: Tensor) -> Tensor:
+        """|x' - x| per sample, (B,), in units of the threat's space.
+
+        Where the box excludes x itself (`normalised-unit`) it is measured from the point of the box nearest
+        to x: there the clip alone may move an image by more than eps.
+        """
+        delta = (x_adv - x.clamp(self.low, self.high)) / self.scale
+        if self.threat.norm == "linf":
+            return delta.abs().amax(dim=(1, 2, 3))
+        return torch.linalg.vector_norm(delta, dim=(1, 2, 3))
+
+    def contains(self, x_adv: Tensor, x: Tensor) -> Tensor:
+        """Whether each x' is allowed for its x, (B,) bool, up to `TOLERANCE`; False where x' is NaN."""
+        in_box = ((x_adv >= self.low - TOLERANCE) & (x_adv <= self.high + TOLERANCE)).all(dim=(1, 2, 3))
+        slack = TOLERANCE * (1 / self.scale.min() + self.threat.eps)
+        return in_box & (self.distance(x_adv, x) <= self.threat.eps + slack)
+
+
+def _unit(v: Tensor) -> Tensor:
+    """`v` over its l2 norm, per image; zero stays zero.
+
+    It is divided by its largest entry first: gradients of confident networks fall below 1e-20, and the
+    squares of such numbers are 0 in float32.
+    """
+    largest = v.abs().amax(dim=(1, 2, 3), keepdim=True)
+    v = v / torch.where(largest > 0, largest, 1)
+    return v / torch.linalg.vector_norm(v, dim=(1, 2, 3), keepdim=True).clamp_min(1)

@@ -1,0 +1,110 @@
+"""One projected gradient ascent; FGSM, PGD and the inner loops of TRADES, SCORE, NPAT are settings of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from robustfront import losses
+from robustfront.attacks import objectives
+from robustfront.attacks.ball import Ball
+from robustfront.attacks.objectives import Objective
+from robustfront.config.schema import Ascent
+
+if TYPE_CHECKING:
+    from robustfront.models import Classifier
+
+FeatureGradient = Callable[[Tensor], Tensor]
+
+
+def pgd(
+    model: Classifier,
+    x: Tensor,
+    labels: Tensor,
+    ball: Ball,
+    ascent: Ascent,
+    *,
+    objective: Objective = objectives.ce,
+    generator: torch.Generator | None = None,
+    feature_gradient: FeatureGradient | None = None,
+) -> Tensor:
+    """Adversarial images x' (B, C, H, W) by projected gradient ascent on `objective` (Madry et al. 2018).
+
+    The last iterate is returned; of several restarts the worst per image: wrongly classified before
+    correctly, then the larger objective. The model's mode is the caller's business and is left alone. Its
+    weights are frozen meanwhile: no gradient of theirs is computed and their `.grad` stays as it was. The
+    host never waits for the device.
+
+    `feature_gradient` maps dL/dh, float32 (B, D), at h = model.features(x) to what is propagated on to x
+    instead, in the same backward pass; NPDA puts its projector here (S000, Algorithm 1).
+    """
+    x = x.detach()
+
+    def ascend() -> Tensor:
+        x_adv = ball.start(x, ascent, generator)
+        for _ in range(ascent.steps):
+            gradient = input_gradient(model, x_adv, labels, objective, feature_gradient)
+            x_adv = ball.project(ball.step(x_adv, gradient, ascent.step_size), x)
+        return x_adv
+
+    with frozen(model):
+        best = ascend()
+        if ascent.restarts == 1:
+            return best
+        best_wrong, best_value = _outcome(model, best, labels, objective)
+        for _ in range(ascent.restarts - 1):
+            x_adv = ascend()
+            wrong, value = _outcome(model, x_adv, labels, objective)
+            worse = (wrong & ~best_wrong) | ((wrong == best_wrong) & (value > best_value))
+            best = torch.where(worse.view(-1, 1, 1, 1), x_adv, best)
+            best_wrong, best_value = best_wrong | wrong, torch.where(worse, value, best_value)
+        return best
+
+
+def input_gradient(
+    model: Classifier,
+    x: Tensor,
+    labels: Tensor,
+    objective: Objective = objectives.ce,
+    feature_gradient: FeatureGradient | None = None,
+) -> Tensor:
+    """dL/dx (B, C, H, W), L each image's own objective; `feature_gradient` acts on the way (see `pgd`)."""
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        if feature_gradient is None:
+            logits = model(x)
+        else:
+            # float32 from the features on: rounding in bfloat16 would fill the directions a projector removes
+            features = losses.widen(model.features(x))
+            features.register_hook(feature_gradient)
+            with torch.autocast(x.device.type, enabled=False):
+                logits = model.head(features)
+        return torch.autograd.grad(objective(logits, labels).sum(), x)[0]
+
+
+@torch.no_grad()
+def _outcome(model: Classifier, x: Tensor, labels: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:
+    """Whether each image is classified wrongly, and its objective."""
+    logits = model(x)
+    return logits.argmax(dim=1) != labels, objective(logits, labels)
+
+
+@contextmanager
+def frozen(model: nn.Module) -> Iterator[None]:
+    """Within the context no parameter of `model` requires a gradient.
+
+    `autograd.grad` for x alone skips weight gradients by itself in eager mode. A compiled backward pass does
+    not, and pyautoattack calls `backward()`, which would fill `.grad`.
+    """
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    for parameter in trainable:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trainable:
+            parameter.requires_grad_(True)

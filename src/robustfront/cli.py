@@ -1,0 +1,217 @@
+"""The command line: one verb per pipeline stage. Heavy imports happen inside the verbs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from robustfront import __version__
+from robustfront.artefacts import Layout
+from robustfront.errors import ConfigError, RobustfrontError
+
+if TYPE_CHECKING:
+    import torch
+
+    from robustfront.planning import Plan, PlannedRun
+
+
+T = TypeVar("T")
+
+
+class _Options:
+    """What the whole command shares: where params.yaml is, which scale, where results go."""
+
+    def __init__(self, params: Path, scale: str | None, results: Path) -> None:
+        self.params, self.scale, self.results = params, scale, results
+
+    def plan(self) -> Plan:
+        from robustfront.planning import load_plan
+
+        return load_plan(self.params, self.scale)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+@click.option(
+    "--params", type=click.Path(path_type=Path), default=Path("params.yaml"), help="The file of numbers."
+)
+@click.option("--scale", default=None, help="Which scale; by default the one params.yaml selects.")
+@click.option(
+    "--results", type=click.Path(path_type=Path), default=Path("results"), help="Where artefacts lie."
+)
+@click.pass_context
+def cli(context: click.Context, params: Path, scale: str | None, results: Path) -> None:
+    """Train, attack and compare adversarially robust networks. `snakemake` calls these verbs for you."""
+    context.obj = _Options(params, scale, results)
+
+
+@cli.command()
+@click.pass_obj
+def plan(options: _Options) -> None:
+    """Print the runs, jobs, and an estimate of time, memory and disk. Runs nothing."""
+    from robustfront.methods import load_methods
+    from robustfront.planning.render import render
+
+    click.echo(render(options.plan(), load_methods(), options.results))
+
+
+@cli.command()
+def methods() -> None:
+    """List the training methods and their parameters."""
+    from robustfront.methods import load_methods
+    from robustfront.planning.render import render_methods
+
+    click.echo(render_methods(load_methods()))
+
+
+@cli.command()
+@click.pass_obj
+def prepare(options: _Options) -> None:
+    """Write the resolved config.yaml of every planned run."""
+    from robustfront.planning.files import write_configs
+
+    write_configs(options.plan(), options.results)
+
+
+@cli.command()
+@click.argument("dataset_id")
+@click.option(
+    "--raw", type=click.Path(path_type=Path), default=Path("data/raw"), help="Where original files lie."
+)
+@click.pass_obj
+def data(options: _Options, dataset_id: str, raw: Path) -> None:
+    """Download, verify, split and store a data set."""
+    from robustfront.data.store import prepare as prepare_data
+
+    dataset = _pick(options.plan().datasets, dataset_id, "data set")
+    prepare_data(dataset, raw, _layout(options).dataset(dataset_id))
+
+
+@cli.command()
+@click.argument("run_id")
+@click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
+@click.pass_obj
+def train(options: _Options, run_id: str, device: str) -> None:
+    """Train one run, or go on where it was stopped."""
+    from robustfront.methods import load_methods
+    from robustfront.training.session import train as train_run
+
+    planned = _run(options, run_id)
+    train_run(planned, load_methods(), _layout(options), _device(device))
+
+
+@cli.command()
+@click.argument("projector_id")
+@click.pass_obj
+def projector(options: _Options, projector_id: str) -> None:
+    """Compute the null-space projector of a trained run's head."""
+    from robustfront.models import nullspace, weights
+
+    wanted = _pick(options.plan().projectors, projector_id, "projector")
+    layout = _layout(options)
+    state = weights.load_weights(layout.run(wanted.run_id) / "model.safetensors")
+    nullspace.compute(state["head.weight"], wanted.rank_tolerance).save(layout.projector(projector_id))
+
+
+@cli.command()
+@click.argument("run_id")
+@click.argument("suite_id")
+@click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
+@click.pass_obj
+def evaluate(options: _Options, run_id: str, suite_id: str, device: str) -> None:
+    """Attack a trained run with one suite."""
+    from robustfront.evaluation.session import evaluate_run
+
+    suite = _pick(options.plan().suites, suite_id, "suite")
+    evaluate_run(_run(options, run_id), suite, suite_id, _layout(options), _device(device))
+
+
+@cli.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("html", type=click.Path(path_type=Path))
+@click.option(
+    "--reports", type=click.Path(path_type=Path), default=Path("reports"), help="Where tables and figures go."
+)
+@click.pass_obj
+def notebook(options: _Options, source: Path, html: Path, reports: Path) -> None:
+    """Execute a notebook, which writes its tables and figures, and export it as HTML."""
+    from robustfront.reporting.notebooks import execute
+
+    parameters = {
+        "params": str(options.params.resolve()),
+        "scale": options.scale or "",
+        "results": str(options.results.resolve()),
+        "reports": str(reports.resolve()),
+    }
+    execute(source, html, parameters)
+
+
+@cli.command()
+@click.option(
+    "--reports", type=click.Path(path_type=Path), default=Path("reports"), help="Where the page goes."
+)
+@click.pass_obj
+def page(options: _Options, reports: Path) -> None:
+    """Write reports/index.html, the page to open first."""
+    from robustfront.reporting.page import write_page
+
+    write_page(options.plan(), options.results, reports)
+
+
+def _run(options: _Options, run_id: str) -> PlannedRun:
+    return _pick(options.plan().runs, run_id, "run")
+
+
+def _pick(known: dict[str, T], wanted: str, what: str) -> T:
+    from robustfront.config.validation import did_you_mean
+
+    if wanted not in known:
+        raise ConfigError(
+            f"params.yaml plans no {what} '{wanted}' (edited since?); `robustfront plan` lists them{did_you_mean(wanted, known)}"
+        )
+    return known[wanted]
+
+
+def _layout(options: _Options) -> Layout:
+    return Layout(options.results, options.results.parent / "checkpoints")
+
+
+def _device(wanted: str) -> torch.device:
+    """The device asked for; `auto` is CUDA where there is one. ConfigError where it is missing."""
+    import os
+
+    import torch
+
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "0")) or torch.get_num_threads())
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(wanted)
+    except RuntimeError:
+        raise ConfigError(f"--device {wanted}: write auto, cpu, cuda or cuda:N") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(
+            f"--device {wanted}: this machine has {torch.cuda.device_count()} CUDA device(s); use --device cpu"
+        )
+    return device
+
+
+def main() -> None:
+    """Entry point: errors of ours become one message and an exit code, never a traceback."""
+    try:
+        cli(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except RobustfrontError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

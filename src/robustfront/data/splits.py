@@ -1,0 +1,70 @@
+"""Which images train, select and test: explicit, seeded, disjoint.
+
+The draw is stratified: validation images, and a training subset if one is asked for, keep the class
+proportions of the images they come from. Exactly: images are put into an order of which every prefix of k
+has, for each class, its share of k rounded to nearest (Sainte-Lague apportionment); validation is its
+first part, training what follows. So, for one seed, another training size leaves the validation images as
+they are, and a smaller training set is contained in a larger one.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from robustfront.config.schema import Splits
+from robustfront.errors import ConfigError
+
+
+class Indices(NamedTuple):
+    """Positions int64, ascending, in the training part; `test`: in the test part if `official_test`."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    official_test: bool
+
+
+def split(splits: Splits, labels: np.ndarray, official_test: int | None) -> Indices:
+    """Draws the splits from `labels` (N,) of the official training part and the size of the test part.
+
+    The last images of the training part are the test if the config asks for a number of them; they are not
+    drawn, so the seed does not change the test. ConfigError if there are too few images, or no test part.
+    """
+    if splits.test == "official":
+        if official_test is None:
+            raise ConfigError(
+                "splits.test: this data set has no official test part; write how many of the last images "
+                "to hold out as test"
+            )
+        pool, test = len(labels), np.arange(official_test)
+    else:
+        pool, test = len(labels) - splits.test, np.arange(max(len(labels) - splits.test, 0), len(labels))
+    if pool < splits.validation + (splits.train or 1):
+        raise ConfigError(
+            f"splits: the official training part has {len(labels)} images, too few for {len(labels) - pool} "
+            f"test + {splits.validation} validation + {splits.train or 'any'} training images"
+        )
+    order = stratified_order(labels[:pool], splits.seed)
+    validation, rest = order[: splits.validation], order[splits.validation :]
+    return Indices(
+        train=np.sort(rest[: splits.train]),
+        validation=np.sort(validation),
+        test=test[: splits.test_limit],
+        official_test=splits.test == "official",
+    )
+
+
+def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
+    """A random permutation (N,) of which every prefix is stratified by class.
+
+    The j-th image (from 0) of a class of n, in random order, has the key (j + 1/2) / n; images are sorted by
+    key, ties at random.
+    """
+    # Raw PCG64 output: unlike numpy's shuffles, its stream never changes between numpy versions (NEP 19).
+    shuffled = np.argsort(np.random.PCG64(seed).random_raw(len(labels)), kind="stable")
+    classes = labels[shuffled]
+    counts = np.bincount(classes)
+    by_class = np.argsort(classes, kind="stable")
+    rank = np.empty(len(labels))
+    rank[by_class] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return shuffled[np.argsort((rank + 0.5) / counts[classes], kind="stable")]

@@ -1,0 +1,153 @@
+"""The image store: one folder per data set with the splits as uint8 and a manifest of their origin."""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from robustfront import artefacts
+from robustfront.config.schema import Dataset
+from robustfront.data.rawfiles import obtain
+from robustfront.data.readers import Raw, read
+from robustfront.data.sources import OFFICIAL, Source
+from robustfront.data.splits import split
+from robustfront.errors import ArtefactError, ConfigError, DataError
+
+if TYPE_CHECKING:  # the `data` step needs numpy alone, and importing torch takes seconds
+    import torch
+
+IMAGES = "images.safetensors"
+MANIFEST = "manifest.json"
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images uint8 (N, C, H, W), labels int64 (N,) and positions in the source int64 (N,), on one device."""
+
+    images: "torch.Tensor"
+    labels: "torch.Tensor"
+    indices: "torch.Tensor"
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Store:
+    """A data set in memory. Train, validation and test share no image; labels are 0..classes-1."""
+
+    train: Split
+    validation: Split
+    test: Split
+    classes: int
+
+
+def prepare(dataset: Dataset, raw: Path, out: Path, *, official: Mapping[str, Source] = OFFICIAL) -> None:
+    """Obtains, verifies, reads and splits a data set; writes `images.safetensors`, `manifest.json` to `out`.
+
+    Downloads go to `raw/<source>`. Each file is written atomically, the manifest last; the same raw files and
+    config give the same images file, byte for byte. Raises DataError (files missing or wrong), ConfigError
+    (splits that do not fit the data), ArtefactError (disk full).
+    """
+    files = obtain(dataset, raw, official)
+    content = read(dataset.source, files, channels=len(dataset.normalisation.mean))
+    classes = _classes(content, dataset)
+    arrays = _splits(content, dataset)
+    with artefacts.atomic_write(out / IMAGES) as temporary:
+        _save(arrays, temporary)
+        digest = artefacts.sha256(temporary)
+    counts = {name: np.bincount(arrays[f"{name}.labels"], minlength=classes).tolist() for name in SPLITS}
+    packages = ("robustfront", "numpy", "scikit-learn", "scipy", "safetensors")
+    manifest = {
+        "dataset": dataset.model_dump(mode="json"),
+        "classes": classes,
+        "image_shape": list(content.train.images.shape[1:]),
+        "images_per_class": counts,
+        "test_part": "test" if dataset.splits.test == "official" else "train",
+        "raw_files": {
+            name: {"path": str(path), "bytes": path.stat().st_size, "sha256": artefacts.sha256(path)}
+            for name, path in files.items()
+        },
+        "images_sha256": digest,
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
+    }
+    artefacts.write_json(out / MANIFEST, manifest)
+
+
+def load(folder: Path, device: "torch.device | str") -> Store:
+    """The store that `prepare` wrote to `folder`, on `device`.
+
+    Content is checked against the manifest's SHA-256 each time (0.1 s per 150 MB, far below a training).
+    Raises ArtefactError if a file is missing, truncated or altered.
+    """
+    from safetensors.torch import load_file
+
+    manifest = artefacts.read_json(folder / MANIFEST)
+    path = folder / IMAGES
+    remedy = f"delete {folder} and run `snakemake` again"
+    if not path.is_file():
+        raise ArtefactError(f"{path}: missing; {remedy}")
+    found = artefacts.sha256(path)
+    if found != manifest.get("images_sha256"):
+        raise ArtefactError(f"{path}: damaged or from another run than {MANIFEST} beside it; {remedy}")
+    tensors = load_file(path, device=str(device))
+    train, validation, test = (
+        Split(*(tensors[f"{name}.{field}"] for field in ("images", "labels", "indices"))) for name in SPLITS
+    )
+    return Store(train, validation, test, manifest["classes"])
+
+
+def _classes(raw: Raw, dataset: Dataset) -> int:
+    """How many classes there are, once shapes and labels of both parts are known to fit each other."""
+    test = raw.test or raw.train
+    shape, channels = raw.train.images.shape[1:], len(dataset.normalisation.mean)
+    if test.images.shape[1:] != shape:
+        raise DataError(
+            f"dataset {dataset.name}: training images are {shape}, test images {test.images.shape[1:]}; "
+            "both need the same shape"
+        )
+    if shape[0] != channels:
+        raise ConfigError(
+            f"dataset {dataset.name}: normalisation has {channels} channels, the images have {shape[0]}"
+        )
+    counts = np.bincount(raw.train.labels)
+    absent = sorted(
+        {*range(len(counts)), *np.unique(test.labels).tolist()} - {*np.flatnonzero(counts).tolist()}
+    )
+    if absent:
+        raise DataError(
+            f"dataset {dataset.name}: labels must be 0..K-1, each with training images; there are none of "
+            f"{absent[:10]}"
+        )
+    return len(counts)
+
+
+def _splits(raw: Raw, dataset: Dataset) -> dict[str, np.ndarray]:
+    """The arrays of the artefact by name."""
+    try:
+        indices = split(dataset.splits, raw.train.labels, None if raw.test is None else len(raw.test.labels))
+    except ConfigError as error:
+        raise ConfigError(f"dataset {dataset.name}: {error}") from None
+    arrays: dict[str, np.ndarray] = {}
+    for name in SPLITS:
+        part = raw.test if name == "test" and indices.official_test and raw.test is not None else raw.train
+        chosen = getattr(indices, name)
+        arrays[f"{name}.images"] = part.images.take(chosen, axis=0)
+        arrays[f"{name}.labels"] = part.labels.take(chosen)
+        arrays[f"{name}.indices"] = chosen
+    return arrays
+
+
+def _save(arrays: dict[str, np.ndarray], path: Path) -> None:
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    try:
+        save_file(arrays, path)
+    except SafetensorError as error:  # a full disk; atomic_write turns it into the message for the user
+        raise OSError(str(error)) from error

@@ -1,0 +1,45 @@
+"""Losses per image, on logits: the one place where each is written down.
+
+Training takes their mean, attacks ascend them (`attacks.objectives`). They take logits (B, C) and return
+(B,), and gradients flow through every argument. Half-precision logits, as autocast makes them, are widened to
+float32 first. The module uses methods of tensors only, so that importing it does not import torch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """-log p_y with p the softmax of `logits`; `labels` int64 (B,)."""
+    return -widen(logits).log_softmax(dim=1).gather(1, labels[:, None]).squeeze(1)
+
+
+def kl_divergence(reference_logits: Tensor, logits: Tensor) -> Tensor:
+    """KL(p_ref || p) of the two softmaxes in nats: the regulariser of TRADES (Zhang et al. 2019, Eq. 5)."""
+    log_reference, log_p = widen(reference_logits).log_softmax(dim=1), widen(logits).log_softmax(dim=1)
+    return (log_reference.exp() * (log_reference - log_p)).sum(dim=1)
+
+
+def squared_error(logits: Tensor, labels: Tensor) -> Tensor:
+    """|p - onehot(y)|^2, the Brier score, in [0, 2]: the clean term of SCORE (Pang et al. 2022, Eq. 10)."""
+    p = widen(logits).softmax(dim=1)
+    return squared_norm(p.scatter_add(1, labels[:, None], -p.new_ones(len(p), 1)))
+
+
+def squared_distance(logits_a: Tensor, logits_b: Tensor) -> Tensor:
+    """|p_a - p_b|^2 of the two softmaxes, in [0, 2]: the robust term of SCORE (Pang et al. 2022, Eq. 10)."""
+    return squared_norm(widen(logits_a).softmax(dim=1) - widen(logits_b).softmax(dim=1))
+
+
+def squared_norm(vectors: Tensor) -> Tensor:
+    """|v|^2 of each row, (B, C) -> (B,)."""
+    return vectors.square().sum(dim=1)
+
+
+def widen(logits: Tensor) -> Tensor:
+    """`logits` in float32 at least."""
+    return logits.float() if logits.dtype.itemsize < 4 else logits

@@ -1,0 +1,154 @@
+"""Null-space projected adversarial training (S000): NPDA projects the attack, NPGD the head's update.
+
+Both use P = I - V V^T of the head of the high-accuracy model they start from, and the TRADES loss outside.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from robustfront import attacks
+from robustfront.config.quantities import NonNegative
+from robustfront.config.schema import Config
+from robustfront.methods import parts
+from robustfront.methods.base import AdversarialParams, Losses, Method, Setting, register
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+ROUNDING = 1e-4
+"""A projected feature gradient below this share of the unprojected one is rounding noise: float32 projections leave
+about 1e-6, and the smallest real drift of the head after one optimiser step is well above."""
+
+
+class NPATParams(AdversarialParams):
+    generator: parts.Generator = Field(description="what the training attack ascends")
+    beta: NonNegative = Field(description="weight of the adversarial term of the TRADES loss")
+
+
+class NPAT(Method):
+    """What NPDA and NPGD share: a generator of choice and the TRADES loss."""
+
+    needs_null_space: ClassVar[bool] = True
+
+    def __init__(self, params: Any, setting: Setting) -> None:
+        super().__init__(params, setting)
+        assert setting.null_space is not None
+        self.null_space = setting.null_space.to(self.model.mean.device)
+        self.ball = attacks.Ball.of(params.threat, self.model.mean, self.model.std)
+
+    @classmethod
+    def units(cls, params: Any) -> float:
+        return parts.generation_units(params.generator, params.attack.steps) + parts.OUTER_UNITS["trades"]
+
+    def losses(self, x: Tensor, x_adv: Tensor | None, y: Tensor) -> Losses:
+        assert x_adv is not None
+        return parts.trades(self.model, x, x_adv, y, self.params.beta)
+
+    def _generate(self, x: Tensor, y: Tensor, generator: torch.Generator, **hooks: Any) -> Tensor:
+        return parts.generate(
+            self.params.generator,
+            self.model,
+            x,
+            y,
+            ball=self.ball,
+            ascent=self.params.attack,
+            mode=self.params.attack_mode,
+            generator=generator,
+            **hooks,
+        )
+
+
+class NPDAParams(NPATParams):
+    zero_start: Literal["hold", "raw"] = Field(
+        "hold",
+        description="projected gradient that is only rounding noise (as at the first step, where W = W_std): "
+        "hold the image still, or follow the noise's sign",
+    )
+
+
+@register("npda", source="S000 section 3.1, Algorithm 1", label=lambda p: f"npda-{p.generator}-b{p.beta:g}")
+class NPDA(NPAT):
+    """Null-space projected data augmentation: dL/dh is projected onto Null(W_std) inside every attack step.
+
+    With h the penultimate features, the step follows J^T P dL/dh (Eq. 13, 14; Algorithm 1 line 10), in the attack's
+    one backward pass.
+    """
+
+    Params: ClassVar[type[Config]] = NPDAParams
+
+    def __init__(self, params: Any, setting: Setting) -> None:
+        super().__init__(params, setting)
+        self._norm_sum = self.model.mean.new_zeros(())
+        self._norm_count = self.model.mean.new_zeros(())
+
+    def craft(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+        return self._generate(x, y, generator, feature_gradient=self._project)
+
+    def _project(self, gradient: Tensor) -> Tensor:
+        """P g, per sample (B, D); the mean of |P g| / |g| over the epoch is the projected-gradient norm of history.csv."""
+        gradient = gradient.float()
+        projected = self.null_space.project(gradient)
+        share = projected.norm(dim=1) / gradient.norm(dim=1).clamp_min(1e-30)
+        self._norm_sum += share.mean()
+        self._norm_count += 1
+        if self.params.zero_start == "hold":
+            projected = projected * (share > ROUNDING).unsqueeze(1)
+        return projected
+
+    def diagnostics(self) -> dict[str, float]:
+        mean = float(self._norm_sum / self._norm_count.clamp_min(1))
+        self._norm_sum.zero_()
+        self._norm_count.zero_()
+        return {"projected_gradient_norm": mean}
+
+    def state(self) -> dict[str, Tensor]:
+        return {"norm_sum": self._norm_sum, "norm_count": self._norm_count}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        self._norm_sum.copy_(state["norm_sum"])
+        self._norm_count.copy_(state["norm_count"])
+
+
+class NPGDParams(NPATParams):
+    bias: Literal["frozen", "free"] = Field(
+        "frozen",
+        description="the head's bias, about which the paper is silent: frozen keeps Eq. 15's constraint",
+    )
+
+
+@register("npgd", source="S000 section 3.2, Algorithm 2", label=lambda p: f"npgd-{p.generator}-b{p.beta:g}")
+class NPGD(NPAT):
+    """Null-space projected gradient descent: the head moves only inside Null(W_std).
+
+    The paper projects the gradient (Eq. 17). Momentum and weight decay would still leave the null space, so the
+    offset W - W_std itself is projected after each step, which equals projecting every update.
+    """
+
+    Params: ClassVar[type[Config]] = NPGDParams
+
+    def __init__(self, params: Any, setting: Setting) -> None:
+        super().__init__(params, setting)
+        head = self.model.head
+        self._start_weight = head.weight.detach().clone()  # W_std: the model still holds its initial weights
+        self._start_bias = head.bias.detach().clone()
+
+    def craft(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+        return self._generate(x, y, generator)
+
+    def after_step(self) -> None:
+        head = self.model.head
+        offset = head.weight.detach() - self._start_weight
+        head.weight.data.copy_(self._start_weight + self.null_space.project(offset))
+        if self.params.bias == "frozen":
+            head.bias.data.copy_(self._start_bias)
+
+    def diagnostics(self) -> dict[str, float]:
+        return {
+            "head_offset_in_row_space": self.null_space.offset_in_row_space(
+                self.model.head.weight, self._start_weight
+            )
+        }

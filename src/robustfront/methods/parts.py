@@ -1,0 +1,108 @@
+"""Sample generation and outer losses that methods combine: Table 1 of S000 is generator x loss x projector."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from robustfront import attacks, losses
+from robustfront.methods.base import Losses
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
+    from torch import Tensor
+
+    from robustfront.config.schema import Ascent
+    from robustfront.models import Classifier
+
+Generator = Literal["pgd", "trades", "score"]
+"""What the training attack ascends: cross entropy (Madry et al. 2018), the KL divergence from the clean prediction
+(Zhang et al. 2019), or the squared distance between softmax outputs (Pang et al. 2022)."""
+
+OUTER_UNITS = {"ce": 3, "trades": 6, "score": 6}
+"""Forward and full backward of the clean and/or adversarial batch, in forward passes."""
+
+
+def generation_units(generator: Generator, steps: int) -> int:
+    """A forward and an input gradient per step, and one clean forward where the objective refers to it."""
+    return 2 * steps + (0 if generator == "pgd" else 1)
+
+
+def generate(
+    kind: Generator,
+    model: Classifier,
+    x: Tensor,
+    y: Tensor,
+    *,
+    ball: attacks.Ball,
+    ascent: Ascent,
+    mode: Literal["eval", "train"],
+    generator: torch.Generator,
+    feature_gradient: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """Adversarial images for `x` (B, C, H, W); the model is left in train mode.
+
+    The clean forward that `trades` and `score` refer to is computed once, in the same mode as the attack.
+    """
+    model.train(mode == "train")
+    if kind == "pgd":
+        objective = attacks.objectives.ce
+    else:
+        reference = _clean_logits(model, x)
+        objective = (
+            attacks.objectives.kl_to(reference)
+            if kind == "trades"
+            else attacks.objectives.lse_to(reference.softmax(dim=1))
+        )
+    x_adv = attacks.pgd(
+        model,
+        x,
+        y,
+        ball,
+        ascent,
+        objective=objective,
+        generator=generator,
+        feature_gradient=feature_gradient,
+    )
+    model.train()
+    return x_adv
+
+
+def _clean_logits(model: Classifier, x: Tensor) -> Tensor:
+    import torch
+
+    with torch.no_grad():
+        return model(x)
+
+
+def adversarial_cross_entropy(model: Classifier, x_adv: Tensor, y: Tensor) -> Losses:
+    """Mean cross entropy of the adversarial images (Madry et al. 2018, Eq. 2.1)."""
+    logits = model(x_adv)
+    return Losses({"adversarial_loss": losses.cross_entropy(logits, y).mean()}, adversarial_logits=logits)
+
+
+def trades(model: Classifier, x: Tensor, x_adv: Tensor, y: Tensor, beta: float) -> Losses:
+    """Cross entropy + beta * KL(p(x) || p(x')), gradient through both terms (Zhang et al. 2019, Eq. 5; S000 Eq. 3)."""
+    clean, adversarial = model(x), model(x_adv)
+    return Losses(
+        {
+            "clean_loss": losses.cross_entropy(clean, y).mean(),
+            "adversarial_loss": beta * losses.kl_divergence(clean, adversarial).mean(),
+        },
+        clean_logits=clean,
+        adversarial_logits=adversarial,
+    )
+
+
+def score(model: Classifier, x: Tensor, x_adv: Tensor, y: Tensor, beta: float) -> Losses:
+    """|p(x) - y|^2 + beta |p(x') - p(x)|^2 on softmax outputs (Pang et al. 2022, Eq. 10)."""
+    clean, adversarial = model(x), model(x_adv)
+    return Losses(
+        {
+            "clean_loss": losses.squared_error(clean, y).mean(),
+            "adversarial_loss": beta * losses.squared_distance(clean, adversarial).mean(),
+        },
+        clean_logits=clean,
+        adversarial_logits=adversarial,
+    )

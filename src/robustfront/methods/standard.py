@@ -1,0 +1,38 @@
+"""Standard training, the source of the high-accuracy models `st` and `lse st` of S000."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from robustfront import losses
+from robustfront.config.schema import Config
+from robustfront.methods.base import Losses, Method, register
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class StandardParams(Config):
+    loss: Literal["ce", "lse"] = Field(
+        "ce",
+        description="cross entropy, or the squared distance between softmax and one-hot label (SCORE's clean term)",
+    )
+
+
+@register("standard", source="S000 section 4.1", label=lambda params: f"standard-{params.loss}")
+class Standard(Method):
+    """Training on clean images only."""
+
+    Params: ClassVar[type[Config]] = StandardParams
+    budget: ClassVar[Literal["standard", "adversarial"]] = "standard"
+
+    @classmethod
+    def units(cls, params: Any) -> float:
+        return 3
+
+    def losses(self, x: Tensor, x_adv: Tensor | None, y: Tensor) -> Losses:
+        logits = self.model(x)
+        per_sample = losses.cross_entropy if self.params.loss == "ce" else losses.squared_error
+        return Losses({"clean_loss": per_sample(logits, y).mean()}, clean_logits=logits)

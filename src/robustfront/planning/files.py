@@ -1,0 +1,28 @@
+"""config.yaml of each run: what its id stands for, written before the run starts."""
+
+from pathlib import Path
+
+import yaml
+
+from robustfront.artefacts import Layout, write_text
+from robustfront.planning.plan import Plan
+
+
+def write_configs(plan: Plan, results: Path) -> None:
+    """Writes results/runs/<id>/config.yaml for every planned run that has none yet."""
+    layout = Layout(results)
+    for run in plan.runs.values():
+        path = layout.run(run.id) / "config.yaml"
+        if not path.exists():
+            content = {
+                "id": run.id,
+                "names": run.names,
+                "dataset_id": run.dataset_id,
+                "run": run.config.model_dump(mode="json"),
+            }
+            write_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+
+def gpus_present() -> int:
+    """NVIDIA GPUs this machine shows as device files; finds none where containers hide them."""
+    return len(list(Path("/dev").glob("nvidia[0-9]*")))

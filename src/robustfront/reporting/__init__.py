@@ -1,0 +1,1 @@
+"""Tables, figures, executed notebooks and the HTML page. Reads artefacts, never models; imports no torch."""

@@ -1,0 +1,122 @@
+"""Training curves from history.csv: one figure per run, and all runs at a glance."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from robustfront.reporting.figures import BLACK, BLUE, GREEN, GREY, ORANGE, SKY, STYLE, VERMILION
+
+_Curves = Mapping[str, tuple[str, str, Any]]
+"""Column of the history -> label, colour, line style."""
+
+_ACCURACIES: _Curves = {
+    "train_clean_accuracy": ("train, clean", BLUE, "--"),
+    "validation_clean_accuracy": ("validation, clean", BLUE, "-"),
+    "train_adversarial_accuracy": ("train, adversarial", VERMILION, "--"),
+    "validation_adversarial_accuracy": ("validation, adversarial", VERMILION, "-"),
+}
+_LOSSES: _Curves = {
+    "train_loss": ("train, total", BLACK, "--"),
+    "validation_clean_loss": ("validation, clean", BLUE, "-"),
+    "validation_adversarial_loss": ("validation, adversarial", VERMILION, "-"),
+}
+_NULL_SPACE: _Curves = {
+    "projected_gradient_norm": ("projected gradient of NPDA", GREEN, "-"),
+    "head_offset_in_row_space": ("head offset outside the null space", ORANGE, "-"),
+}
+_PARTS = (GREEN, ORANGE, SKY, GREY)
+
+
+def training_curves(history: pd.DataFrame, *, title: str, selected_epoch: int | None = None) -> Figure:
+    """Loss, accuracy (%) and learning rate per epoch of one run, whose history.csv `history` is.
+
+    The fourth panel shows the null-space quantities (L2 norms) of methods that have them, else the parts of
+    the training loss. A dotted line marks the epoch whose weights were kept.
+    """
+    null_space = [name for name in _NULL_SPACE if name in history and history[name].notna().any()]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.4, 5.0), layout="constrained")
+        figure.suptitle(title, fontsize=11)
+        (loss, accuracy), (rate, last) = figure.subplots(2, 2, sharex=True)
+        _curves(loss, history, _LOSSES, title="loss (nats)")
+        _curves(accuracy, history, _ACCURACIES, title="accuracy (%)", factor=100)
+        _curves(rate, history, {"lr": ("learning rate", BLACK, "-")}, title="learning rate")
+        if null_space:
+            _curves(last, history, _NULL_SPACE, title="null-space quantities (L2 norm)")
+            if (history[null_space].max() > 0).any():
+                last.set_yscale("log")
+        else:
+            training = [name for name in map(str, history) if name.startswith("train_")]
+            parts = [name for name in training if name != "train_loss" and not name.endswith("_accuracy")]
+            curves = {
+                name: (name.removeprefix("train_").replace("_", " "), colour, "-")
+                for name, colour in zip(parts, _PARTS, strict=False)
+            }
+            _curves(last, history, curves, title="parts of the training loss (nats)")
+        for axes in (loss, accuracy, rate, last):
+            if selected_epoch is not None:
+                axes.axvline(selected_epoch, color=GREY, linestyle=":", linewidth=1)
+        for axes in (rate, last):
+            axes.set_xlabel(
+                "epoch" + ("" if selected_epoch is None else f" (dotted: {selected_epoch}, kept)")
+            )
+            axes.xaxis.get_major_locator().set_params(integer=True)
+    return figure
+
+
+def training_overview(histories: Mapping[str, pd.DataFrame]) -> Figure:
+    """Small multiples: clean and adversarial validation accuracy (%) per epoch, one panel for each title."""
+    columns = min(4, max(1, len(histories)))
+    rows = -(-len(histories) // columns)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(2.6 * columns, 1.9 * rows + 0.5), layout="constrained")
+        grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+        curves = {name: style for name, style in _ACCURACIES.items() if name.startswith("validation")}
+        for axes, (name, history) in zip(grid.flat, histories.items(), strict=False):
+            _curves(axes, history, curves, title=name, factor=100, legend=False)
+            axes.set_ylim(-3, 103)
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        for axes in list(grid.flat)[len(histories) :]:
+            axes.set_visible(False)
+        figure.supxlabel("epoch", fontsize=9)
+        figure.supylabel("validation accuracy (%)", fontsize=9)
+        handles = [
+            Line2D([], [], color=colour, linestyle=dash, label=label)
+            for label, colour, dash in curves.values()
+        ]
+        figure.legend(handles=handles, loc="outside upper center", ncols=2)
+    return figure
+
+
+def _curves(
+    axes: Axes,
+    history: pd.DataFrame,
+    curves: _Curves,
+    *,
+    title: str,
+    factor: float = 1.0,
+    legend: bool = True,
+) -> None:
+    """Draws those columns of the history that hold anything; epochs without a value are skipped over."""
+    axes.set_title(title, loc="left")
+    drawn = 0
+    for column, (label, colour, dash) in curves.items():
+        if column in history and (known := history[["epoch", column]].dropna()).size:
+            marker = "o" if len(known) < 3 else ""
+            axes.plot(
+                known["epoch"],
+                factor * known[column],
+                dash,
+                color=colour,
+                marker=marker,
+                markersize=4,
+                label=label,
+            )
+            drawn += 1
+    if legend and drawn > 1:
+        axes.legend(fontsize=8)

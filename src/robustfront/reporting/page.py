@@ -1,0 +1,138 @@
+"""reports/index.html: the one page a person opens first. Static, works offline, refers to files beside it only."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from robustfront.artefacts import Layout, read_json, write_text
+from robustfront.config.schema import Dataset
+from robustfront.errors import ArtefactError
+from robustfront.reporting import wording
+from robustfront.reporting.rendering import template
+from robustfront.reporting.results import Plan, PlannedRun, evaluation_seconds, manifests, masking_checks
+
+UNKNOWN = "not recorded"
+FIGURES = ("figures/npat_figure1", "figures/training_overview")
+TABLE = "tables/npat_table1"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The gradient-masking checks of one model in one suite; `checks` are (name, passed, detail)."""
+
+    checks: list[tuple[str, bool, str]]
+
+    @property
+    def failed(self) -> list[str]:
+        return [name for name, passed, _ in self.checks if not passed]
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the page says about one run. `verdicts`: one per suite; `curves`: path of its figure without suffix."""
+
+    title: str
+    id: str
+    facts: dict[str, str]
+    verdicts: list[Verdict]
+    curves: str
+
+
+def write_page(plan: Plan, results: Path, reports: Path) -> None:
+    """Writes `reports`/index.html from the artefacts in `results` and the files the notebooks left in `reports`.
+
+    ArtefactError if a table, a figure or an artefact of a planned run is missing.
+    """
+    layout = Layout(results)
+    records = manifests(plan, layout)
+    checks = masking_checks(plan, layout).to_dict("records")
+    cards = []
+    for run in plan.runs.values():
+        by_suite = [[c for c in checks if (c["run_id"], c["suite_id"]) == (run.id, suite)] for suite in plan.suites]
+        verdicts = [Verdict([(c["check"], c["passed"], c["detail"]) for c in found]) for found in by_suite]
+        facts = _run_facts(plan, run, records[run.id])
+        cards.append(Card(run_title(run), run.id, facts, verdicts, f"figures/training/{run.id}"))
+    downloads = [f"{TABLE}.{kind}" for kind in ("html", "csv", "md", "tex")]
+    downloads += [f"{stem}.{kind}" for stem in (*FIGURES, *(card.curves for card in cards)) for kind in ("svg", "png")]
+    for path in downloads:
+        if not (reports / path).is_file():
+            raise ArtefactError(f"{reports / path}: missing; run `snakemake report` to make it")
+    html = template("page.html.j2").render(
+        scale=wording.scale_label(plan.scale),
+        note=plan.note,
+        facts=_facts(plan, records, evaluation_seconds(plan, layout)),
+        suites={suite.name: wording.suite(suite) for suite in plan.suites.values()},
+        datasets={dataset.name: _dataset(dataset, layout.dataset(key)) for key, dataset in plan.datasets.items()},
+        cards=cards,
+        deviations=_deviations(plan, records),
+        table=Markup((reports / f"{TABLE}.html").read_text(encoding="utf-8")),
+        notebooks=sorted(path.stem for path in (reports / "notebooks").glob("*.html")),
+    )
+    write_text(reports / "index.html", html)
+
+
+def run_title(run: PlannedRun) -> str:
+    """The run's name in params.yaml, its data set and seed: `npgd-pgd on digits, seed 0`."""
+    return f"{' = '.join(run.names)} on {run.config.dataset.name}, seed {run.config.seed}"
+
+
+def _facts(plan: Plan, records: dict[str, dict[str, Any]], evaluating: float) -> dict[str, str]:
+    """What was run, where and by what, gathered from all manifests."""
+
+    def seen(name: str) -> str:
+        return ", ".join(sorted({str(record[name]) for record in records.values() if record.get(name)})) or UNKNOWN
+
+    versions = [item for record in records.values() for item in (record.get("versions") or {}).items()]
+    libraries = [f"{library} {version}" for library, version in sorted(set(versions))]
+    training = sum(record.get("seconds") or 0 for record in records.values())
+    peak = max((record.get("peak_memory_bytes") or 0 for record in records.values()), default=0)
+    started = [record["started"] for record in records.values() if record.get("started")]
+    finished = [record["finished"] for record in records.values() if record.get("finished")]
+    seeds = sorted({run.config.seed for run in plan.runs.values()})
+    return {
+        "Runs": f"{len(plan.runs)}, seeds {', '.join(map(str, seeds))}",
+        "Device": seen("device"),
+        "Time": f"{wording.duration(training)} of training, {wording.duration(evaluating)} of evaluation",
+        "Peak memory of a run": wording.size(peak) if peak else UNKNOWN,
+        "Trained": f"{min(started)} to {max(finished)}" if started and finished else UNKNOWN,
+        "Code": f"robustfront {seen('robustfront')}, commit {seen('commit')}",
+        "Versions": ", ".join(libraries) or UNKNOWN,
+    }
+
+
+def _run_facts(plan: Plan, run: PlannedRun, record: dict[str, Any]) -> dict[str, str]:
+    """The run's line in the table of runs; a key that the manifest lacks is said to be missing."""
+    init = run.config.init
+    start = f"run {' = '.join(plan.runs[init].names)}" if init in plan.runs else record.get("initial_weights")
+    kept, seconds, speed = (record.get(key) for key in ("selected_epoch", "seconds", "images_per_second"))
+    memory = record.get("peak_memory_bytes")
+    return {
+        "starts from": start or UNKNOWN,
+        "kept epoch": f"{kept} of {run.config.training.epochs}" if kept else UNKNOWN,
+        "training": wording.duration(seconds) if seconds else UNKNOWN,
+        "images/s": f"{speed:,.0f}" if speed else UNKNOWN,
+        "peak memory": wording.size(memory) if memory else UNKNOWN,
+    }
+
+
+def _dataset(dataset: Dataset, folder: Path) -> str:
+    """Splits with their sizes, and what stands beside the data set's numbers."""
+    path = folder / "manifest.json"
+    stored = read_json(path) if path.is_file() else {}
+    counts = {split: sum(counts) for split, counts in stored.get("images_per_class", {}).items()}
+    splits = [f"{count:,} {split}" for split, count in counts.items()] or [UNKNOWN]
+    held_out = " (test images are held out of the official training part)" if stored.get("test_part") == "train" else ""
+    beside = f"; beside the paper's {dataset.published_as}" if dataset.published_as else ""
+    checksum = f"; SHA-256 {stored['images_sha256'][:16]}…" if "images_sha256" in stored else ""
+    return f"{', '.join(splits)} images{held_out}, split seed {dataset.splits.seed}{beside}{checksum}"
+
+
+def _deviations(plan: Plan, records: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """What differs from the paper -> the runs it holds for."""
+    found: dict[str, list[str]] = {}
+    for run in plan.runs.values():
+        for text in records[run.id].get("deviations") or []:
+            found.setdefault(text, []).append(f"{run.names[0]} (seed {run.config.seed})")
+    return {text: "all runs" if len(runs) == len(plan.runs) else ", ".join(runs) for text, runs in found.items()}

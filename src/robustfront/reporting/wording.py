@@ -1,0 +1,55 @@
+"""Scales, threat models, attacks and quantities in words, the same in every table, figure and page."""
+
+from robustfront.config.schema import AutoAttackEvaluation, EvaluationAttack, Suite, Threat
+
+NORMS = {"linf": "L∞", "l2": "L2"}
+
+
+def scale_label(scale: str) -> str:
+    """Stands beside every number: only the `paper` scale's may be compared with the published ones."""
+    return "paper scale" if scale == "paper" else f"{scale} scale: not comparable in value"
+
+
+def length(value: float) -> str:
+    """A radius or step size; as a fraction of 255 where it is one (to a tenth): 0.0314 -> `8/255`."""
+    tenths = value * 2550
+    if value < 1 and abs(tenths - round(tenths)) < 1e-6:
+        return f"{tenths / 10:.6g}/255"
+    return f"{value:.4g}"
+
+
+def threat(model: Threat) -> str:
+    """One line: norm, radius, the space it is measured in, and the box that is clipped to."""
+    unit = "of (x − mean)/std" if model.space == "normalised" else "of pixels in [0, 1]"
+    box = "valid images" if model.clip == "image" else "[0, 1] after normalisation"
+    return f"{NORMS[model.norm]}, ε = {length(model.eps)} {unit}, clipped to {box}"
+
+
+def attack(name: str, settings: EvaluationAttack) -> str:
+    """One phrase: the attack's name and what it does."""
+    if isinstance(settings, AutoAttackEvaluation):
+        return f"{name} (AutoAttack, {settings.version})"
+    restarts = f", {settings.restarts} restarts" if settings.restarts > 1 else ""
+    return f"{name} ({settings.steps} steps of {length(settings.step_size)}, {settings.objective}{restarts})"
+
+
+def suite(model: Suite) -> str:
+    """One sentence: the threat model and the attacks in order."""
+    attacks = ", ".join(attack(name, settings) for name, settings in model.attacks.items())
+    return f"{threat(model.threat)}; attacks: {attacks}"
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `3 min 5 s`, `2 h 10 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def size(count: float) -> str:
+    """A number of bytes: `812 MiB`, `1.4 GiB`."""
+    mebibytes = count / 2**20
+    return f"{mebibytes:.0f} MiB" if mebibytes < 1024 else f"{mebibytes / 1024:.1f} GiB"

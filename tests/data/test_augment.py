@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from robustfront.config.schema import Augmentation
+from robustfront.data.augment import augment, crop_and_flip, to_float
+
+CUDA = pytest.param(
+    "cuda",
+    marks=[pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")],
+)
+
+
+def random_images(*shape: int) -> torch.Tensor:
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def naive(images: np.ndarray, pad: int, offsets: list[list[int]], flips: list[bool]) -> np.ndarray:
+    _, channels, height, width = images.shape
+    out = np.empty_like(images)
+    for i, image in enumerate(images):
+        padded = np.zeros((channels, height + 2 * pad, width + 2 * pad), np.uint8)
+        padded[:, pad : pad + height, pad : pad + width] = image
+        top, left = offsets[i]
+        crop = padded[:, top : top + height, left : left + width]
+        out[i] = crop[:, :, ::-1] if flips[i] else crop
+    return out
+
+
+@settings(deadline=None)
+@given(data=st.data())
+def test_crop_and_flip_equals_a_loop_over_images(data):
+    count, channels = data.draw(st.integers(0, 5)), data.draw(st.integers(1, 4))
+    height, width = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 9))
+    pad = data.draw(st.integers(0, 4))
+    offset = st.lists(st.integers(0, 2 * pad), min_size=2, max_size=2)
+    offsets = data.draw(st.lists(offset, min_size=count, max_size=count))
+    flips = data.draw(st.lists(st.booleans(), min_size=count, max_size=count))
+    images = random_images(count, channels, height, width)
+
+    result = crop_and_flip(
+        images,
+        pad,
+        torch.tensor(offsets, dtype=torch.int64).view(count, 2),
+        torch.tensor(flips, dtype=torch.bool),
+    )
+
+    assert result.dtype == torch.uint8
+    assert np.array_equal(result.numpy(), naive(images.numpy(), pad, offsets, flips))
+
+
+@pytest.mark.parametrize("device", ["cpu", CUDA])
+def test_every_crop_and_flip_is_drawn_equally_often(device):
+    pad, draws = 2, 20_000
+    # Every pixel value is distinct, so an augmented image tells which crop and flip it is.
+    image = torch.arange(1, 37, dtype=torch.uint8).view(1, 1, 6, 6)
+    crops = {
+        naive(image.numpy(), pad, [[top, left]], [flip]).tobytes(): (top, left, flip)
+        for top in range(2 * pad + 1)
+        for left in range(2 * pad + 1)
+        for flip in (False, True)
+    }
+    assert len(crops) == 50
+
+    batch = image.expand(draws, -1, -1, -1).to(device)
+    out = augment(batch, Augmentation(pad=pad, flip=True), torch.Generator(device).manual_seed(3)).cpu().numpy()
+
+    counts = dict.fromkeys(crops, 0)
+    for picture in out:
+        counts[picture.tobytes()] += 1
+    chi_squared = sum((n - draws / 50) ** 2 / (draws / 50) for n in counts.values())
+    assert chi_squared < 85.4  # 99.9 % quantile at 49 degrees of freedom
+
+
+@pytest.mark.parametrize("device", ["cpu", CUDA])
+def test_the_generator_alone_decides(device):
+    images = random_images(64, 3, 8, 8).to(device)
+    settings_ = Augmentation(pad=2, flip=True)
+    generator = torch.Generator(device).manual_seed(5)
+    first = augment(images, settings_, generator)
+    state = generator.get_state()
+    second = augment(images, settings_, generator)
+    generator.set_state(state)
+
+    assert torch.equal(augment(images, settings_, torch.Generator(device).manual_seed(5)), first)
+    assert torch.equal(augment(images, settings_, generator), second)
+    assert not torch.equal(first, second)
+
+
+def test_without_augmentation_images_stay_as_they_are():
+    images = random_images(7, 3, 5, 4)
+    before = images.clone()
+    assert torch.equal(augment(images, Augmentation(), torch.Generator()), before)
+
+
+def test_the_store_is_not_written_to():
+    images = random_images(32, 3, 8, 8)
+    before = images.clone()
+    augment(images, Augmentation(pad=4, flip=True), torch.Generator().manual_seed(0))
+    assert torch.equal(images, before)
+
+
+def test_to_float_divides_by_255_and_leaves_the_bytes_alone():
+    images = torch.arange(256, dtype=torch.uint8)
+    expected = (np.arange(256) / 255).astype(np.float32)
+    assert np.array_equal(to_float(images).numpy(), expected)
+    assert images.dtype == torch.uint8

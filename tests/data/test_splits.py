@@ -1,0 +1,118 @@
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from robustfront.config.schema import Splits
+from robustfront.data.splits import split, stratified_order
+from robustfront.errors import ConfigError
+
+labels_of = st.lists(st.integers(0, 6), min_size=4, max_size=120).map(np.array)
+
+
+@st.composite
+def problems(draw):
+    labels = draw(labels_of)
+    test = draw(st.one_of(st.just("official"), st.integers(1, len(labels) - 2)))
+    pool = len(labels) - (0 if test == "official" else test)
+    validation = draw(st.integers(1, pool - 1))
+    splits = Splits(
+        validation=validation,
+        train=draw(st.one_of(st.none(), st.integers(1, pool - validation))),
+        test=test,
+        test_limit=draw(st.one_of(st.none(), st.integers(1, 50))),
+        seed=draw(st.integers(0, 2**31)),
+    )
+    return splits, labels, draw(st.integers(1, 60))
+
+
+@given(problems())
+def test_sizes_are_as_asked_and_no_image_is_in_two_splits(problem):
+    splits, labels, official = problem
+    result = split(splits, labels, official)
+
+    own_test = 0 if splits.test == "official" else splits.test
+    assert len(result.validation) == splits.validation
+    assert len(result.train) == splits.train or (
+        splits.train is None and len(result.train) == len(labels) - splits.validation - own_test
+    )
+    assert len(result.test) == min(splits.test_limit or 10**9, own_test or official)
+    from_train = [result.train, result.validation] + ([result.test] if own_test else [])
+    together = np.concatenate(from_train)
+    assert len(np.unique(together)) == len(together)
+    assert together.min() >= 0
+    assert together.max() < len(labels)
+    assert all(np.all(np.diff(part) > 0) for part in result[:3])
+
+
+@given(problems())
+def test_a_counted_test_is_the_end_of_the_training_part(problem):
+    splits, labels, official = problem
+    result = split(splits, labels, official)
+    start = 0 if splits.test == "official" else len(labels) - splits.test
+    assert result.official_test == (splits.test == "official")
+    assert result.test.tolist() == list(range(start, start + len(result.test)))
+
+
+@given(labels_of, st.integers(0, 2**31))
+def test_every_prefix_of_the_order_is_apportioned_by_sainte_lague(labels, seed):
+    order = stratified_order(labels, seed)
+    assert sorted(order.tolist()) == list(range(len(labels)))
+    size = {c: int((labels == c).sum()) for c in set(labels.tolist())}
+    seats = dict.fromkeys(size, 0)
+    for c in labels[order].tolist():
+        # the class that gets the next seat has the largest quotient n / (2 s + 1)
+        quotients = {k: Fraction(size[k], 2 * seats[k] + 1) for k in size if seats[k] < size[k]}
+        assert quotients[c] == max(quotients.values())
+        seats[c] += 1
+
+
+@given(labels_of, st.integers(0, 100), st.data())
+def test_for_one_seed_the_training_size_changes_nothing_else(labels, seed, data):
+    validation = data.draw(st.integers(1, len(labels) - 2))
+    small = data.draw(st.integers(1, len(labels) - validation - 1))
+    a = split(Splits(validation=validation, train=small, seed=seed), labels, 5)
+    b = split(Splits(validation=validation, train=small + 1, seed=seed), labels, 5)
+    assert np.array_equal(a.validation, b.validation)
+    assert set(a.train.tolist()) < set(b.train.tolist())
+
+
+def test_the_seed_draws_validation_but_not_the_test():
+    labels = np.arange(1000) % 10
+    a, b = (split(Splits(validation=100, test=200, seed=seed), labels, None) for seed in (0, 1))
+    assert not np.array_equal(a.validation, b.validation)
+    assert np.array_equal(a.test, b.test)
+    assert np.bincount(labels[a.validation]).tolist() == [10] * 10
+    assert np.bincount(labels[a.train]).tolist() == [70] * 10
+
+
+def test_a_class_has_every_image_drawn_equally_often():
+    labels = np.repeat([0, 1], [30, 10])
+    hits = np.zeros(40)
+    for seed in range(2000):
+        hits[split(Splits(validation=8, seed=seed), labels, 1).validation] += 1
+    # 8 of 40: 6 of 30 and 2 of 10, so each image is drawn with probability 1/5
+    assert np.abs(hits / 2000 - 0.2).max() < 4.5 * np.sqrt(0.2 * 0.8 / 2000)
+
+
+def test_the_draw_is_pinned_so_that_no_version_or_platform_changes_a_published_split():
+    labels = np.array([0, 1, 2, 1, 0, 2, 2, 1, 0, 0, 1, 2])
+    result = split(Splits(validation=4, train=4, seed=7), labels, 3)
+    assert (result.validation.tolist(), result.train.tolist()) == PINNED
+
+
+PINNED = ([], [])
+
+
+def test_too_few_images_is_an_error_with_the_numbers():
+    with pytest.raises(ConfigError, match="has 10 images, too few for 5 test . 3 validation . 3 training"):
+        split(Splits(validation=3, train=3, test=5), np.zeros(10, int), None)
+    with pytest.raises(ConfigError, match="too few for 11 test"):
+        split(Splits(validation=3, test=11), np.zeros(10, int), None)
+
+
+def test_official_test_without_an_official_test_part_is_an_error():
+    with pytest.raises(ConfigError, match=r"splits\.test: .* no official test part"):
+        split(Splits(validation=3), np.zeros(10, int), None)

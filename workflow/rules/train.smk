@@ -1,0 +1,43 @@
+# Train each run; derive the null-space projector from a trained head.
+# Inputs inside results/ are `ancient`: their identity is the path, so timestamps that a clone scrambles do not matter.
+
+
+def training_inputs(wildcards):
+    planned = PLAN.runs[wildcards.run]
+    files = {"images": f"results/datasets/{planned.dataset_id}/images.safetensors"}
+    if planned.config.init:
+        files["init"] = f"results/runs/{planned.config.init}/model.safetensors"
+    if planned.config.projector:
+        files["projector"] = f"results/projectors/{planned.config.projector}/projector.safetensors"
+    return {name: ancient(path) for name, path in files.items()}
+
+
+rule train:
+    input:
+        unpack(training_inputs),
+    output:
+        model="results/runs/{run}/model.safetensors",
+        history="results/runs/{run}/history.csv",
+        manifest="results/runs/{run}/manifest.json",
+    log:
+        "logs/train/{run}.log",
+    threads: 1
+    resources:
+        gpu=GPU,
+    wildcard_constraints:
+        run=RUNS,
+    shell:
+        "{ROBUSTFRONT} train {wildcards.run} > {log} 2>&1"
+
+
+rule projector:
+    input:
+        lambda wildcards: ancient(f"results/runs/{PLAN.projectors[wildcards.projector].run_id}/model.safetensors"),
+    output:
+        tensors="results/projectors/{projector}/projector.safetensors",
+        facts="results/projectors/{projector}/projector.json",
+    log:
+        "logs/projector/{projector}.log",
+    threads: 1
+    shell:
+        "{ROBUSTFRONT} projector {wildcards.projector} > {log} 2>&1"
