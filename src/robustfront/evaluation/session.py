@@ -1,0 +1,40 @@
+"""One evaluation from a trained run to its parquet and JSON files."""
+
+from __future__ import annotations
+
+import torch
+from tqdm import tqdm
+
+from robustfront.artefacts import Layout
+from robustfront.config.schema import Suite
+from robustfront.data.store import load
+from robustfront.evaluation import outcomes
+from robustfront.evaluation.suites import evaluate
+from robustfront.models import build
+from robustfront.planning import PlannedRun
+
+
+def evaluate_run(
+    planned: PlannedRun, suite: Suite, suite_id: str, layout: Layout, device: torch.device
+) -> None:
+    """Attacks the selected weights of a trained run with `suite` on the test split, and writes rows and aggregates.
+
+    ArtefactError if the model or the data set is missing or damaged.
+    """
+    store = load(layout.dataset(planned.dataset_id), device)
+    model = build(
+        planned.config.model,
+        channels=store.test.images.shape[1],
+        classes=store.classes,
+        normalisation=planned.config.dataset.normalisation,
+        weights=layout.run(planned.id) / "model.safetensors",
+    )
+    with tqdm(desc=f"{planned.id} {suite.name}", unit="image", mininterval=1.0) as bar:
+
+        def progress(attack: str, done: int, total: int) -> None:
+            bar.set_postfix_str(attack, refresh=False)
+            bar.total = total
+            bar.update(done - bar.n)
+
+        rows, summary = evaluate(model, store.test, suite, device=device, progress=progress)
+    outcomes.save(rows, summary | {"run": planned.id}, layout.evaluation(planned.id, suite_id))
