@@ -65,7 +65,9 @@ def test_every_crop_and_flip_is_drawn_equally_often(device):
     assert len(crops) == 50
 
     batch = image.expand(draws, -1, -1, -1).to(device)
-    out = augment(batch, Augmentation(pad=pad, flip=True), torch.Generator(device).manual_seed(3)).cpu().numpy()
+    out = (
+        augment(batch, Augmentation(pad=pad, flip=True), torch.Generator(device).manual_seed(3)).cpu().numpy()
+    )
 
     counts = dict.fromkeys(crops, 0)
     for picture in out:

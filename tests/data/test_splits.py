@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robustfront.config.schema import Splits
@@ -28,6 +28,7 @@ def problems(draw):
     return splits, labels, draw(st.integers(1, 60))
 
 
+@settings(deadline=None)
 @given(problems())
 def test_sizes_are_as_asked_and_no_image_is_in_two_splits(problem):
     splits, labels, official = problem
@@ -47,6 +48,7 @@ def test_sizes_are_as_asked_and_no_image_is_in_two_splits(problem):
     assert all(np.all(np.diff(part) > 0) for part in result[:3])
 
 
+@settings(deadline=None)
 @given(problems())
 def test_a_counted_test_is_the_end_of_the_training_part(problem):
     splits, labels, official = problem
@@ -56,6 +58,7 @@ def test_a_counted_test_is_the_end_of_the_training_part(problem):
     assert result.test.tolist() == list(range(start, start + len(result.test)))
 
 
+@settings(deadline=None)
 @given(labels_of, st.integers(0, 2**31))
 def test_every_prefix_of_the_order_is_apportioned_by_sainte_lague(labels, seed):
     order = stratified_order(labels, seed)
@@ -69,6 +72,7 @@ def test_every_prefix_of_the_order_is_apportioned_by_sainte_lague(labels, seed):
         seats[c] += 1
 
 
+@settings(deadline=None)
 @given(labels_of, st.integers(0, 100), st.data())
 def test_for_one_seed_the_training_size_changes_nothing_else(labels, seed, data):
     validation = data.draw(st.integers(1, len(labels) - 2))
@@ -100,14 +104,12 @@ def test_a_class_has_every_image_drawn_equally_often():
 def test_the_draw_is_pinned_so_that_no_version_or_platform_changes_a_published_split():
     labels = np.array([0, 1, 2, 1, 0, 2, 2, 1, 0, 0, 1, 2])
     result = split(Splits(validation=4, train=4, seed=7), labels, 3)
-    assert (result.validation.tolist(), result.train.tolist()) == PINNED
-
-
-PINNED = ([], [])
+    assert result.validation.tolist() == [3, 4, 6, 11]
+    assert result.train.tolist() == [0, 2, 9, 10]
 
 
 def test_too_few_images_is_an_error_with_the_numbers():
-    with pytest.raises(ConfigError, match="has 10 images, too few for 5 test . 3 validation . 3 training"):
+    with pytest.raises(ConfigError, match=r"has 10 images, too few for 5 test \+ 3 validation \+ 3 training"):
         split(Splits(validation=3, train=3, test=5), np.zeros(10, int), None)
     with pytest.raises(ConfigError, match="too few for 11 test"):
         split(Splits(validation=3, test=11), np.zeros(10, int), None)

@@ -37,10 +37,8 @@ def _reconstruct(*_arguments: object) -> _Array:
     return _Array()
 
 
-def _encode(text: str, encoding: str) -> bytes:
+def _encode(text: str, _latin1: str) -> bytes:
     """How Python 3 writes bytes under pickle protocol 2."""
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"bytes stored as {encoding}")
     return text.encode("latin1")
 
 
@@ -68,12 +66,11 @@ def load(content: bytes, name: str) -> dict[str, Any]:
     else: code, other types, damage.
     """
     try:
-        value = _Unpickler(io.BytesIO(content), encoding="bytes").load()
-        return {
-            key.decode() if isinstance(key, bytes) else key: entry.value
-            if isinstance(entry, _Array)
-            else entry
-            for key, entry in value.items()
-        }
+        batch = {}
+        for key, value in _Unpickler(io.BytesIO(content), encoding="bytes").load().items():
+            batch[key.decode() if isinstance(key, bytes) else key] = (
+                value.value if isinstance(value, _Array) else value
+            )
+        return batch
     except Exception as error:  # a damaged pickle can raise nearly anything
         raise DataError(f"{name}: not a CIFAR batch: {error}; fetch the original file again") from error

@@ -149,7 +149,10 @@ def read_npz(path: Path, *, channels: int) -> Raw:
     0..K-1 of shape (N,). Pickled objects are refused.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError("it holds a single array")
+        with archive:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path}: not a .npz of plain arrays ({error}); write it with numpy.savez") from error
