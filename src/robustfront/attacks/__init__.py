@@ -10,11 +10,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from robustfront.attacks import objectives
     from robustfront.attacks.ball import Ball
-    from robustfront.attacks.engine import frozen, pgd
+    from robustfront.attacks.engine import frozen, input_gradient, pgd
 
-__all__ = ["Ball", "frozen", "objectives", "pgd"]
+__all__ = ["Ball", "frozen", "input_gradient", "objectives", "pgd"]
 
-_MODULES = {"Ball": "ball", "frozen": "engine", "objectives": "objectives", "pgd": "engine"}
+_MODULES = {
+    "Ball": "ball",
+    "frozen": "engine",
+    "input_gradient": "engine",
+    "objectives": "objectives",
+    "pgd": "engine",
+}
 
 
 def __getattr__(name: str) -> Any:

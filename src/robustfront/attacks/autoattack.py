@@ -52,17 +52,17 @@ def autoattack(
     Raises ConfigError below 4 classes (the targeted DLR loss refers to the fourth logit), for `clip:
     normalised-unit`, and for batch norm without running statistics; ValueError for a model in train mode.
     """
-    with torch.no_grad():
-        classes = model(x[:1]).shape[1]
-    if classes < 4:
+    if model.classes < 4:
         raise ConfigError(
-            f"attack 'autoattack' needs 4 classes or more, not {classes}: "
+            f"attack 'autoattack' needs 4 classes or more, not {model.classes}: "
             "use 'pgd' with objective 'margin' and several restarts"
         )
     with _prepared(model, ball, x) as (wrapped, z, settings):
+        if len(x) == 0:
+            return x
         attack = pyautoattack.AutoAttack(wrapped, version=version, seed=seed, **settings)
         attack.verbose = False
-        attack.apgd_targeted.n_target_classes = attack.fab.n_target_classes = min(9, classes - 1)
+        attack.apgd_targeted.n_target_classes = attack.fab.n_target_classes = min(9, model.classes - 1)
         z_adv, _ = attack.run_standard_evaluation(z, labels, batch_size=batch_size)
         return _unwrapped(wrapped, z_adv, z, x, ball)
 
@@ -89,14 +89,19 @@ def batch_statistics_layers(model: nn.Module) -> list[str]:
 
 
 class _Scaled(nn.Module):
-    """z -> f(clip(z / a, 0, 1)), with a (1, C, 1, 1)."""
+    """z -> f(clip(z / a, 0, 1)), with a (1, C, 1, 1).
+
+    The gradient passes the clip unchanged. Torch's own is 0 from the boundary on, where black and white pixels
+    lie: these could not be attacked, and pixels beyond the boundary could not come back.
+    """
 
     def __init__(self, model: nn.Module, a: Tensor) -> None:
         super().__init__()
         self.model, self.a = model, a
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.model((z / self.a).clamp(0, 1))
+        x = z / self.a
+        return self.model(x + (x.clamp(0, 1) - x).detach())
 
 
 @contextmanager

@@ -73,6 +73,7 @@ def input_gradient(
     feature_gradient: FeatureGradient | None = None,
 ) -> Tensor:
     """dL/dx (B, C, H, W), L each image's own objective; `feature_gradient` acts on the way (see `pgd`)."""
+    no_autocast = torch.autocast(x.device.type, enabled=False)
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         if feature_gradient is None:
@@ -81,9 +82,10 @@ def input_gradient(
             # float32 from the features on: rounding in bfloat16 would fill the directions a projector removes
             features = losses.widen(model.features(x))
             features.register_hook(feature_gradient)
-            with torch.autocast(x.device.type, enabled=False):
+            with no_autocast:
                 logits = model.head(features)
-        return torch.autograd.grad(objective(logits, labels).sum(), x)[0]
+        with no_autocast:  # the backward pass takes its types from the forward pass, not from autocast anew
+            return torch.autograd.grad(objective(logits, labels).sum(), x)[0]
 
 
 @torch.no_grad()

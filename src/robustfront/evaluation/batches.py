@@ -39,13 +39,13 @@ def ascend(
     batch_size: int,
     done: Callable[[int], None] = lambda images: None,
 ) -> Tensor:
-    """PGD on all images, with random starts drawn from `seed`; calls `done` with the images attacked so far."""
-    generator = torch.Generator(x.device).manual_seed(seed)
+    """PGD on all images, random starts drawn from `seed`; calls `done` with the number of images attacked."""
+    generator, objective = torch.Generator(x.device).manual_seed(seed), OBJECTIVES[attack.objective]
     x_adv = torch.empty_like(x)
     for start in range(0, len(x), batch_size):
         batch = slice(start, start + batch_size)
         x_adv[batch] = pgd(
-            model, x[batch], labels[batch], ball, attack, objective=OBJECTIVES[attack.objective], generator=generator
+            model, x[batch], labels[batch], ball, attack, objective=objective, generator=generator
         )
         done(min(start + batch_size, len(x)))
     return x_adv

@@ -1,4 +1,4 @@
-"""What a suite leaves behind: a row per test image per attack, and the aggregates computed from these rows."""
+"""What a suite leaves behind: a row per test image per attack, and the aggregates computed from them."""
 
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,9 @@ CLEAN, WORST_CASE = "clean", "worst-case"
 
 
 def aggregate(rows: pd.DataFrame, suite: Suite) -> dict[str, dict[str, float]]:
-    """Attack -> `n`, `errors`, `error`, `low`, `high` (fractions; Wilson 95 %), `clean` first, `worst-case` last.
+    """Attack -> `n`, `errors`, `error`, `low`, `high` (fractions; Wilson 95 %); `clean` first, then in order.
 
-    `worst-case` counts an image if any attack of the suite succeeded on it, among the images that all attacks saw.
+    `worst-case` comes last: images on which any attack succeeded, among those that all attacks saw.
     """
     names = [CLEAN, *suite.attacks]
     success = {name: successes(rows, name) for name in names}
@@ -45,7 +45,7 @@ def successes(rows: pd.DataFrame, attack: str) -> "pd.Series[bool]":
     return rows[rows["attack"] == attack].set_index("sample")["success"]
 
 
-def save(stem: Path, rows: pd.DataFrame, summary: dict[str, Any]) -> None:
+def save(rows: pd.DataFrame, summary: dict[str, Any], stem: Path) -> None:
     """Writes `<stem>.parquet` and, after it, `<stem>.json`, each atomically; equal rows give equal bytes."""
     with artefacts.atomic_write(_file(stem, "parquet")) as temporary:
         pq.write_table(pa.Table.from_pandas(rows, schema=SCHEMA, preserve_index=False), temporary)

@@ -29,9 +29,9 @@ def mcnemar(
 ) -> Paired:
     """McNemar's exact test of two boolean outcomes (N,) on the same N images.
 
-    Images on which both agree say nothing; among the others, under the null hypothesis, either is as likely to be
-    the one that is true. `greater`: the alternative is that `first` is true more often. Raises ValueError if the
-    lengths differ.
+    Images on which both agree say nothing; among the others, under the null hypothesis, either is as likely
+    to be the one that is true. `greater`: the alternative is that `first` is true more often. Raises
+    ValueError if the lengths differ.
     """
     a, b = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
     if a.shape != b.shape:

@@ -1,4 +1,4 @@
-"""Running a suite: every attack of a list, on the same test images, inside one threat model."""
+"""Running a suite: every attack of a list on the same test images, inside one threat model."""
 
 from __future__ import annotations
 
@@ -14,23 +14,21 @@ import torch
 from torch import Tensor
 
 import robustfront
-from robustfront import losses
-from robustfront.attacks import Ball, objectives, pgd
+from robustfront.attacks import Ball
 from robustfront.attacks.autoattack import autoattack
 from robustfront.config.schema import EvaluationAttack, Suite
 from robustfront.data.augment import to_float
 from robustfront.data.store import Split
 from robustfront.errors import ArtefactError
 from robustfront.evaluation import masking
+from robustfront.evaluation.batches import ascend, judge
 from robustfront.evaluation.outcomes import CLEAN, SCHEMA, aggregate
 
 if TYPE_CHECKING:
     from robustfront.models import Classifier
 
 Progress = Callable[[str, int, int], None]
-"""Called as (attack, images done, images in all)."""
-
-OBJECTIVES = {"ce": objectives.ce, "dlr": objectives.dlr, "margin": objectives.margin}
+"""Called as (attack, images done, images in all); AutoAttack reports its start and its end only."""
 
 
 def evaluate(
@@ -39,54 +37,52 @@ def evaluate(
     suite: Suite,
     *,
     device: torch.device | str,
-    progress: Progress | None = None,
+    progress: Progress = lambda attack, done, total: None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Runs `suite` on a test split; returns a row per image per attack, and the summary (without its `run`).
+    """Runs `suite` on a split; returns a row per image per attack, and the summary (the caller adds `run`).
 
-    The model is moved to `device` and put into eval mode; everything runs in float32 without autocast, with
-    deterministic cuDNN kernels. The clean images come first. An image misclassified when clean counts as fallen
-    for every attack and is not attacked (`carried`): that is exact wherever the image itself is an allowed x'.
-    Nothing else is carried over. AutoAttack contains APGD-CE, which fells what PGD fells for 2 % of its cost, so
-    sparing it PGD's successes would gain nothing, and would make the check that AutoAttack is not weaker vacuous.
+    The model is moved to `device` and put into eval mode; all is done in float32. The clean images come
+    first. An image misclassified when clean counts as fallen to every attack and is not attacked (`carried`),
+    which is exact wherever the image itself is an allowed x'. Nothing else is carried over: AutoAttack's
+    first part, APGD-CE, does what PGD does for 2 % of the whole cost, so sparing it PGD's successes would
+    gain nothing and would make the check that AutoAttack is not weaker than PGD vacuous.
 
-    Success is judged here, by the prediction at x', after checking that each x' lies in the ball.
+    Success is judged here, by the prediction at x', after making sure that x' lies in the ball.
 
-    Raises ArtefactError if the model's logits are not finite, ConfigError for an attack that cannot be run on this
-    model, RuntimeError if an attack leaves the ball (a bug, not a user's mistake).
+    Raises ArtefactError if the model's logits are not finite, ConfigError for an attack that cannot be run on
+    it.
     """
     began = time.perf_counter()
     device = torch.device(device)
     model = model.to(device).eval()
     x, y = to_float(split.images.to(device)), split.labels.to(device)
     ball = Ball.of(suite.threat, model.mean, model.std)
-    notify = progress or (lambda attack, done, total: None)
-    deterministic = torch.backends.cudnn.flags(
-        enabled=True, benchmark=False, deterministic=True, allow_tf32=torch.backends.cudnn.allow_tf32
-    )
-    with deterministic, torch.autocast(device.type, enabled=False):
-        prediction, loss = _judge(model, x, y, suite.batch_size)
+    with torch.autocast(device.type, enabled=False):
+        prediction, loss = judge(model, x, y, suite.batch_size)
         _check_finite(loss)
         correct = prediction == y
         carried = ~correct & ball.contains(x, x)
         parts = [_rows(CLEAN, y, prediction, loss, torch.zeros_like(carried))]
+        progress(CLEAN, len(x), len(x))
         for name, attack in suite.attacks.items():
-            n = min(suite.samples.get(name, len(y)), len(y))
+            n = suite.samples.get(name, len(x))
             attacked = (~carried[:n]).nonzero().squeeze(1)
-            x_adv = _craft(name, attack, model, x[attacked], y[attacked], ball, suite, notify)
-            predicted, at_adv = prediction[:n].clone(), loss[:n].clone()
-            predicted[attacked], at_adv[attacked] = _judge(model, x_adv, y[attacked], suite.batch_size)
-            parts.append(_rows(name, y[:n], predicted, at_adv, carried[:n]))
+            x_adv = _craft(name, attack, model, x[attacked], y[attacked], ball, suite, progress)
+            prediction_at, loss_at = prediction[:n].clone(), loss[:n].clone()
+            prediction_at[attacked], loss_at[attacked] = judge(model, x_adv, y[attacked], suite.batch_size)
+            parts.append(_rows(name, y[:n], prediction_at, loss_at, carried[:n]))
         rows = pd.concat(parts, ignore_index=True)
-        checks = masking.from_rows(rows, suite) if suite.masking else []
+        checks: list[masking.Verdict] = []
         if suite.masking:
-            first = correct.nonzero().squeeze(1)
-            checks += masking.from_model(model, x[first], y[first], ball, suite)
+            checks = masking.of_rows(rows, suite) + masking.of_model(
+                model, x[correct], y[correct], ball, suite
+            )
     return rows, {
         "suite": suite.model_dump(mode="json"),
         "attacks": aggregate(rows, suite),
         "masking": checks,
         "seconds": round(time.perf_counter() - began, 3),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "versions": {
             "robustfront": robustfront.__version__,
             "python": platform.python_version(),
@@ -94,3 +90,58 @@ def evaluate(
             "pyautoattack": pyautoattack.__version__,
         },
     }
+
+
+def _craft(
+    name: str,
+    attack: EvaluationAttack,
+    model: Classifier,
+    x: Tensor,
+    labels: Tensor,
+    ball: Ball,
+    suite: Suite,
+    progress: Progress,
+) -> Tensor:
+    """x' of one attack, each of them in the ball."""
+    progress(name, 0, len(x))
+    seed, batch_size = suite.seed, suite.batch_size
+    if attack.kind == "autoattack":
+        x_adv = autoattack(model, x, labels, ball, version=attack.version, seed=seed, batch_size=batch_size)
+        progress(name, len(x), len(x))
+    else:
+        x_adv = ascend(
+            model,
+            x,
+            labels,
+            ball,
+            attack,
+            seed=seed,
+            batch_size=batch_size,
+            done=lambda images: progress(name, images, len(x)),
+        )
+    outside = int((~ball.contains(x_adv, x)).sum())
+    if outside:
+        raise RuntimeError(f"attack '{name}' left the ball on {outside} of {len(x)} images")
+    return x_adv
+
+
+def _rows(attack: str, labels: Tensor, prediction: Tensor, loss: Tensor, carried: Tensor) -> pd.DataFrame:
+    columns = {
+        "sample": np.arange(len(labels)),
+        "attack": attack,
+        "label": labels.cpu().numpy(),
+        "prediction": prediction.cpu().numpy(),
+        "loss": loss.cpu().numpy(),
+        "success": (prediction != labels).cpu().numpy(),
+        "carried": carried.cpu().numpy(),
+    }
+    return pd.DataFrame(columns, columns=SCHEMA.names)
+
+
+def _check_finite(loss: Tensor) -> None:
+    broken = int((~loss.isfinite()).sum())
+    if broken:
+        raise ArtefactError(
+            f"model: its logits are not finite on {broken} of {len(loss)} clean images; "
+            "delete the run and train it again"
+        )
