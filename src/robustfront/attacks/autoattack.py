@@ -91,8 +91,8 @@ def batch_statistics_layers(model: nn.Module) -> list[str]:
 class _Scaled(nn.Module):
     """z -> f(clip(z / a, 0, 1)), with a (1, C, 1, 1).
 
-    The gradient passes the clip unchanged. Torch's own is 0 from the boundary on, where black and white pixels
-    lie: these could not be attacked, and pixels beyond the boundary could not come back.
+    The gradient passes the clip unchanged. Torch's own is 0 from the boundary on, where black and white
+    pixels lie: these could not be attacked, and pixels beyond the boundary could not come back.
     """
 
     def __init__(self, model: nn.Module, a: Tensor) -> None:
