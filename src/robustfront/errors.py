@@ -24,6 +24,10 @@ class ArtefactError(RobustfrontError):
     """A file written by an earlier step is missing, damaged, or belongs to another config."""
 
 
+class NotebookFailed(RobustfrontError):
+    """A cell of a notebook raised. The executed notebook with the traceback is kept."""
+
+
 class TrainingDiverged(RobustfrontError):
     """A loss became NaN or infinite. The last good checkpoint is kept."""
 

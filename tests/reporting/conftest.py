@@ -1,5 +1,6 @@
-"""A small finished project on disk: a fake plan and synthetic artefacts, in the formats of docs/architecture.md."""
+"""A small finished project on disk: a fake plan and synthetic artefacts, as in docs/architecture.md."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,9 +23,14 @@ from robustfront.config.schema import (
     Threat,
     Training,
 )
+from robustfront.reporting.rendering import write_table
+from robustfront.reporting.results import Plan
+from robustfront.reporting.tables import npat_table1
 
 EPOCHS = 6
 TEST_IMAGES = 400
+Errors = dict[str, tuple[int, int, int]]
+"""Suite name -> misclassified test images: clean, PGD, AutoAttack."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,6 @@ class FakeRun:
     names: tuple[str, ...]
     config: Run
     dataset_id: str
-    parents: tuple[str, ...] = ()
 
 
 @dataclass
@@ -54,86 +59,108 @@ class FakeProject:
     layout: Layout
     reports: Path
 
-    def add(self, name: str, errors: dict[str, tuple[int, int, int]], *, seed: int = 0, masked: str = "") -> str:
-        """A finished run. `errors`: suite name -> wrong test images (clean, PGD, AutoAttack)."""
+    def add(self, name: str, errors: Errors, *, seed: int = 0, masked: str = "") -> str:
+        """A finished run on the first data set, whose masking checks failed in the suite `masked`."""
         (dataset_id, dataset), *_ = self.plan.datasets.items()
-        run_id = f"digits-{name}-s{seed}-0a1b2c3d"
+        run_id = f"{dataset.name}-{name}-s{seed}-0a1b2c3d"
         training = Training(epochs=EPOCHS, batch_size=64, optimizer=SGD(lr=0.1), schedule=CosineSchedule())
         config = Run(
-            method=name.split("-")[0], params={}, dataset=dataset, model=PreActResNet(), training=training, seed=seed
+            method=name, params={}, dataset=dataset, model=PreActResNet(), training=training, seed=seed
         )
         self.plan.runs[run_id] = FakeRun(run_id, (name,), config, dataset_id)
-        self._history(run_id, projected=name.startswith("npda"))
-        self._manifest(run_id, name, seed)
-        for suite_id, suite in self.plan.suites.items():
-            self._evaluation(run_id, suite_id, suite, errors[suite.name], failed=masked == suite.name)
+        _write_artefacts(self.plan, self.layout, run_id, errors, masked=masked)
         return run_id
 
-    def _history(self, run_id: str, *, projected: bool) -> None:
-        epochs = np.arange(1, EPOCHS + 1)
-        table = pd.DataFrame(
-            {
-                "epoch": epochs,
-                "lr": 0.1 * (1 + np.cos(np.pi * epochs / EPOCHS)) / 2,
-                "seconds": 1.5,
-                "images_per_second": 900.0,
-                "train_loss": 2.2 / epochs,
-                "train_clean_loss": 1.4 / epochs,
-                "train_kl": 0.8 / epochs,
-                "train_clean_accuracy": 1 - 0.7 / epochs,
-                "train_adversarial_accuracy": 1 - 0.8 / epochs,
-                "validation_clean_loss": 2.3 / epochs,
-                "validation_clean_accuracy": 1 - 0.72 / epochs,
-                "validation_adversarial_loss": 2.9 / epochs,
-                "validation_adversarial_accuracy": 1 - 0.85 / epochs,
-                "projected_gradient_norm": 1e-3 * epochs if projected else np.nan,
-                "head_offset_in_row_space": np.nan,
-            }
-        )
-        write_text(self.layout.run(run_id) / "history.csv", table.to_csv(index=False))
+    def finish(self) -> None:
+        """What the notebooks leave in `reports`; stand-ins for the figures, which the page does not read."""
+        table = npat_table1(self.plan, self.layout)
+        write_table(table, self.reports / "tables" / "npat_table1", title="NPAT (S000), Table 1")
+        for stem in ["npat_figure1", "training_overview", *(f"training/{run}" for run in self.plan.runs)]:
+            for suffix in ("svg", "png"):
+                write_text(self.reports / "figures" / f"{stem}.{suffix}", "a figure")
+        write_text(self.reports / "notebooks" / "npat_table1.html", "<p>executed</p>")
 
-    def _manifest(self, run_id: str, name: str, seed: int) -> None:
-        content = {
-            "run": run_id,
-            "name": name,
-            "robustfront": "0.1.0",
-            "commit": "0123456789abcdef",
-            "versions": {"python": "3.11.7", "torch": "2.15.0"},
-            "device": "cpu (2 threads)",
-            "seconds": 62.0,
-            "images_per_second": 912.5,
-            "peak_memory_bytes": 512 * 2**20,
-            "started": "2025-01-02T03:04:05+00:00",
-            "finished": "2025-01-02T03:05:07+00:00",
-            "seed": seed,
-            "dataset": {"id": "digits-11112222", "checksum": "c0ffee"},
-            "initial_weights": "from scratch",
-            "deviations": ["ImageNet weights could not be had: <trained> from scratch"] if name == "st" else [],
-            "selected_epoch": 5,
+
+def _write_artefacts(plan: Plan, layout: Layout, run_id: str, errors: Errors, *, masked: str = "") -> None:
+    """What training and evaluation leave of a run."""
+    run = plan.runs[run_id]
+    history = _history(projected=run.config.method.startswith("npda"))
+    write_text(layout.run(run_id) / "history.csv", history.to_csv(index=False))
+    write_json(layout.run(run_id) / "manifest.json", _manifest(run_id, run.config.seed, run.names[0]))
+    for suite_id, suite in plan.suites.items():
+        path = layout.evaluation(run_id, suite_id)
+        content = _evaluation(suite, errors[suite.name], failed=suite.name == masked)
+        write_json(path.with_name(path.name + ".json"), content | {"run": run_id})
+
+
+def _history(*, projected: bool) -> pd.DataFrame:
+    epochs = np.arange(1, EPOCHS + 1)
+    return pd.DataFrame(
+        {
+            "epoch": epochs,
+            "lr": 0.1 * (1 + np.cos(np.pi * epochs / EPOCHS)) / 2,
+            "train_loss": 2.2 / epochs,
+            "train_clean_loss": 1.4 / epochs,
+            "train_kl": 0.8 / epochs,
+            "train_clean_accuracy": 1 - 0.7 / epochs,
+            "train_adversarial_accuracy": 1 - 0.8 / epochs,
+            "validation_clean_loss": 2.3 / epochs,
+            "validation_clean_accuracy": 1 - 0.72 / epochs,
+            "validation_adversarial_loss": 2.9 / epochs,
+            "validation_adversarial_accuracy": np.where(epochs % 2 == 0, 1 - 0.85 / epochs, np.nan),
+            "projected_gradient_norm": 1e-3 * epochs if projected else np.nan,
+            "head_offset_in_row_space": np.nan,
         }
-        write_json(self.layout.run(run_id) / "manifest.json", content)
+    )
 
-    def _evaluation(
-        self, run_id: str, suite_id: str, suite: Suite, errors: tuple[int, int, int], *, failed: bool
-    ) -> None:
-        names = ["clean", *suite.attacks, "worst-case"]
-        attacks = {
+
+def _manifest(run_id: str, seed: int, name: str) -> dict[str, object]:
+    return {
+        "run": run_id,
+        "robustfront": "0.1.0",
+        "commit": "0123456789ab",
+        "versions": {"python": "3.11.7", "torch": "2.15.0"},
+        "device": "an imaginary processor, 2 thread(s)",
+        "seconds": 62.0,
+        "images_per_second": 1912.5,
+        "peak_memory_bytes": 512 * 2**20,
+        "started": "2025-01-02T03:04:05+00:00",
+        "finished": "2025-01-02T03:05:07+00:00",
+        "seed": seed,
+        "initial_weights": "from scratch, seed 0",
+        "deviations": ["weights <from scratch> & not ImageNet"] if name == "st" else [],
+        "selected_epoch": 5,
+    }
+
+
+def _evaluation(suite: Suite, errors: tuple[int, int, int], *, failed: bool) -> dict[str, object]:
+    names = ["clean", *suite.attacks, "worst-case"]
+    return {
+        "suite": suite.model_dump(mode="json"),
+        "attacks": {
             name: {
                 "n": TEST_IMAGES,
                 "errors": wrong,
                 "error": wrong / TEST_IMAGES,
-                "low": max(0, wrong / TEST_IMAGES - 0.04),
-                "high": min(1, wrong / TEST_IMAGES + 0.05),
+                "low": max(0.0, wrong / TEST_IMAGES - 0.04),
+                "high": min(1.0, wrong / TEST_IMAGES + 0.05),
             }
             for name, wrong in zip(names, [*errors, max(errors)], strict=True)
-        }
-        masking = [
-            {"check": "autoattack-not-weaker", "passed": not failed, "detail": "AutoAttack 40.0 %, PGD-20 39.0 %"},
-            {"check": "gradients-not-zero", "passed": True, "detail": "0 of 400 gradients are zero"},
-        ]
-        content = {"run": run_id, "suite": suite.model_dump(mode="json"), "attacks": attacks, "masking": masking}
-        path = self.layout.evaluation(run_id, suite_id)
-        write_json(path.with_name(path.name + ".json"), content | {"seconds": 12.5, "device": "cpu", "versions": {}})
+        },
+        "masking": [
+            {"check": "AutoAttack not above PGD", "passed": not failed, "detail": "40 <of> 400 & more"},
+            {"check": "input gradients not zero", "passed": True, "detail": "no gradient at 0 of 256 images"},
+        ],
+        "seconds": 12.5,
+        "device": "cpu",
+        "versions": {},
+    }
+
+
+@pytest.fixture
+def write_artefacts() -> Callable[..., None]:
+    """Writes what training and evaluation leave of a run, from (plan, layout, run id, errors)."""
+    return _write_artefacts
 
 
 @pytest.fixture
@@ -151,18 +178,31 @@ def empty_project(tmp_path: Path) -> FakeProject:
         "autoattack": AutoAttackEvaluation(version="standard"),
     }
     suites = [
-        Suite(name="normalised", threat=Threat(eps=8 / 255, space="normalised"), attacks=attacks),
-        Suite(name="pixel", threat=Threat(eps=8 / 255), attacks=attacks),
+        Suite(name="paper-space", threat=Threat(eps=8 / 255, space="normalised"), attacks=attacks),
+        Suite(name="pixel-space", threat=Threat(eps=8 / 255), attacks=attacks),
     ]
-    plan = FakePlan("digits", "small real images, minutes on a laptop", {"digits-11112222": dataset}, {f"{suite.name}-99": suite for suite in suites})
-    return FakeProject(plan, Layout(results=tmp_path / "results"), tmp_path / "reports")
+    plan = FakePlan(
+        "digits",
+        "small real images & a small network",
+        {"digits-11112222": dataset},
+        {f"{suite.name}-99": suite for suite in suites},
+    )
+    layout = Layout(results=tmp_path / "results")
+    stored = {
+        "images_per_class": {"train": [600, 597], "validation": [100, 100], "test": [200, 200]},
+        "test_part": "train",
+    }
+    write_json(layout.dataset("digits-11112222") / "manifest.json", stored)
+    return FakeProject(plan, layout, tmp_path / "reports")
 
 
 @pytest.fixture
-def project_on_disk(empty_project: FakeProject) -> FakeProject:
+def finished(empty_project: FakeProject) -> FakeProject:
     """`st` (masked in pixel space), `pgd-at` with three seeds, and `npda-pgd`; the other rows did not run."""
-    empty_project.add("st", {"normalised": (20, 380, 384), "pixel": (20, 396, 400)}, masked="pixel")
+    empty_project.add(
+        "st", {"paper-space": (20, 380, 384), "pixel-space": (20, 396, 400)}, masked="pixel-space"
+    )
     for seed, wrong in enumerate([(40, 100, 120), (44, 108, 124), (48, 116, 128)]):
-        empty_project.add("pgd-at", {"normalised": wrong, "pixel": wrong}, seed=seed)
-    empty_project.add("npda-pgd", {"normalised": (24, 160, 168), "pixel": (24, 240, 250)})
+        empty_project.add("pgd-at", {"paper-space": wrong, "pixel-space": wrong}, seed=seed)
+    empty_project.add("npda-pgd", {"paper-space": (24, 160, 168), "pixel-space": (24, 240, 250)})
     return empty_project

@@ -1,15 +1,27 @@
 """Training curves from history.csv: one figure per run, and all runs at a glance."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from robustfront.reporting.figures import BLACK, BLUE, GREEN, GREY, ORANGE, SKY, STYLE, VERMILION
+from robustfront.artefacts import Layout
+from robustfront.reporting.drawing import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    SKY,
+    VERMILION,
+    save_figure,
+    styled,
+)
+from robustfront.reporting.results import Plan, manifests, read_history, run_title
 
 _Curves = Mapping[str, tuple[str, str, Any]]
 """Column of the history -> label, colour, line style."""
@@ -22,8 +34,8 @@ _ACCURACIES: _Curves = {
 }
 _LOSSES: _Curves = {
     "train_loss": ("train, total", BLACK, "--"),
-    "validation_clean_loss": ("validation, clean", BLUE, "-"),
-    "validation_adversarial_loss": ("validation, adversarial", VERMILION, "-"),
+    "validation_clean_loss": ("validation cross entropy, clean", BLUE, "-"),
+    "validation_adversarial_loss": ("validation cross entropy, adversarial", VERMILION, "-"),
 }
 _NULL_SPACE: _Curves = {
     "projected_gradient_norm": ("projected gradient of NPDA", GREEN, "-"),
@@ -39,11 +51,11 @@ def training_curves(history: pd.DataFrame, *, title: str, selected_epoch: int | 
     the training loss. A dotted line marks the epoch whose weights were kept.
     """
     null_space = [name for name in _NULL_SPACE if name in history and history[name].notna().any()]
-    with mpl.rc_context(STYLE):
+    with styled():
         figure = Figure(figsize=(7.4, 5.0), layout="constrained")
         figure.suptitle(title, fontsize=11)
         (loss, accuracy), (rate, last) = figure.subplots(2, 2, sharex=True)
-        _curves(loss, history, _LOSSES, title="loss (nats)")
+        _curves(loss, history, _LOSSES, title="loss")
         _curves(accuracy, history, _ACCURACIES, title="accuracy (%)", factor=100)
         _curves(rate, history, {"lr": ("learning rate", BLACK, "-")}, title="learning rate")
         if null_space:
@@ -57,14 +69,13 @@ def training_curves(history: pd.DataFrame, *, title: str, selected_epoch: int | 
                 name: (name.removeprefix("train_").replace("_", " "), colour, "-")
                 for name, colour in zip(parts, _PARTS, strict=False)
             }
-            _curves(last, history, curves, title="parts of the training loss (nats)")
+            _curves(last, history, curves, title="parts of the training loss")
+            last.set_visible(bool(parts))
         for axes in (loss, accuracy, rate, last):
             if selected_epoch is not None:
                 axes.axvline(selected_epoch, color=GREY, linestyle=":", linewidth=1)
         for axes in (rate, last):
-            axes.set_xlabel(
-                "epoch" + ("" if selected_epoch is None else f" (dotted: {selected_epoch}, kept)")
-            )
+            axes.set_xlabel("epoch" if selected_epoch is None else f"epoch (dotted: {selected_epoch}, kept)")
             axes.xaxis.get_major_locator().set_params(integer=True)
     return figure
 
@@ -73,7 +84,7 @@ def training_overview(histories: Mapping[str, pd.DataFrame]) -> Figure:
     """Small multiples: clean and adversarial validation accuracy (%) per epoch, one panel for each title."""
     columns = min(4, max(1, len(histories)))
     rows = -(-len(histories) // columns)
-    with mpl.rc_context(STYLE):
+    with styled():
         figure = Figure(figsize=(2.6 * columns, 1.9 * rows + 0.5), layout="constrained")
         grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
         curves = {name: style for name, style in _ACCURACIES.items() if name.startswith("validation")}
@@ -91,6 +102,21 @@ def training_overview(histories: Mapping[str, pd.DataFrame]) -> Figure:
         ]
         figure.legend(handles=handles, loc="outside upper center", ncols=2)
     return figure
+
+
+def write_training_curves(plan: Plan, layout: Layout, folder: Path) -> list[Path]:
+    """Saves `training_overview` and `training/<run id>` in `folder`, as SVG and PNG; returns the PNGs."""
+    histories = {run.id: read_history(layout, run.id) for run in plan.runs.values()}
+    titles = {run.id: run_title(plan, run) for run in plan.runs.values()}
+    figures = {"training_overview": training_overview({titles[run]: histories[run] for run in histories})}
+    for run, manifest in manifests(plan, layout).items():
+        selected = manifest.get("selected_epoch")
+        figures[f"training/{run}"] = training_curves(
+            histories[run], title=titles[run], selected_epoch=selected
+        )
+    for stem, figure in figures.items():
+        save_figure(figure, folder / stem)
+    return [folder / f"{stem}.png" for stem in figures]
 
 
 def _curves(

@@ -1,46 +1,17 @@
-"""How figures look and are saved, and NPAT's Figure 1. No pyplot: equal figures are equal bytes."""
+"""NPAT's Figure 1 from its Table 1."""
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from robustfront.artefacts import atomic_write
+from robustfront.reporting.drawing import BLACK, BLUE, GREY, ORANGE, VERMILION, styled
 from robustfront.reporting.tables import PUBLISHED
-
-# Okabe and Ito's palette: distinguishable with every common colour blindness, and in grey.
-BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#6B6B6B"
-STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",  # ships with matplotlib: the same glyphs on every machine
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.labelsize": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#E3E3E3",
-    "grid.linewidth": 0.7,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "svg.hashsalt": "robustfront",
-}
-
-
-def save_figure(figure: Figure, stem: Path) -> None:
-    """Writes `stem`.svg and `stem`.png (200 dpi), each atomically and without a date inside."""
-    options: dict[str, dict[str, Any]] = {"svg": {"metadata": {"Date": None}}, "png": {"dpi": 200}}
-    with mpl.rc_context(STYLE):
-        for kind, own in options.items():
-            with atomic_write(stem.with_name(f"{stem.name}.{kind}")) as temporary:
-                figure.savefig(temporary, format=kind, facecolor="white", **own)
 
 
 @dataclass(frozen=True)
@@ -69,14 +40,14 @@ _FAMILIES = (
 
 
 def npat_figure1(table: pd.DataFrame) -> Figure:
-    """S000 (NPAT), Figure 1: clean accuracy against AutoAttack accuracy in percent, a point per row of Table 1.
+    """S000 (NPAT), Figure 1: clean accuracy against AutoAttack accuracy (%), a point per row of Table 1.
 
     `table` is what `tables.npat_table1` returns. A row of panels per data set: the published numbers first,
     then a panel per suite with 95 % intervals as error bars. Hollow marker: a gradient-masking check failed.
     """
     datasets = list(table["dataset"].unique())
     suites = list(table["suite"].unique())
-    with mpl.rc_context(STYLE):
+    with styled():
         figure = Figure(figsize=(3.5 * len(suites), 3.4 * len(datasets) + 1.5), layout="constrained")
         grid = figure.subplots(len(datasets), len(suites), squeeze=False, sharey="row")
         for axes_row, dataset in zip(grid, datasets, strict=True):
@@ -121,6 +92,7 @@ def _front(axes: Axes, part: pd.DataFrame, dataset: str) -> None:
     if not points:
         axes.text(0.5, 0.5, "not evaluated", ha="center", va="center", transform=axes.transAxes, color=GREY)
     axes.margins(0.08)
+    axes.set_xlim(right=min(axes.get_xlim()[1], 101))  # a t-interval may reach beyond 100 %
 
 
 def _accuracy(line: Mapping[Hashable, Any]) -> tuple[float, np.ndarray | None]:

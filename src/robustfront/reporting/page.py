@@ -1,4 +1,4 @@
-"""reports/index.html: the one page a person opens first. Static, works offline, refers to files beside it only."""
+"""reports/index.html: the page a person opens first. Static, offline, refers to files beside it only."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,14 @@ from robustfront.config.schema import Dataset
 from robustfront.errors import ArtefactError
 from robustfront.reporting import wording
 from robustfront.reporting.rendering import template
-from robustfront.reporting.results import Plan, PlannedRun, evaluation_seconds, manifests, masking_checks
+from robustfront.reporting.results import (
+    Plan,
+    PlannedRun,
+    evaluation_seconds,
+    manifests,
+    masking_checks,
+    run_title,
+)
 
 UNKNOWN = "not recorded"
 FIGURES = ("figures/npat_figure1", "figures/training_overview")
@@ -31,7 +38,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Card:
-    """What the page says about one run. `verdicts`: one per suite; `curves`: path of its figure without suffix."""
+    """What the page says about one run. `verdicts`: one per suite; `curves`: its figure without suffix."""
 
     title: str
     id: str
@@ -41,7 +48,7 @@ class Card:
 
 
 def write_page(plan: Plan, results: Path, reports: Path) -> None:
-    """Writes `reports`/index.html from the artefacts in `results` and the files the notebooks left in `reports`.
+    """Writes `reports`/index.html from the artefacts in `results` and what the notebooks left in `reports`.
 
     ArtefactError if a table, a figure or an artefact of a planned run is missing.
     """
@@ -50,12 +57,16 @@ def write_page(plan: Plan, results: Path, reports: Path) -> None:
     checks = masking_checks(plan, layout).to_dict("records")
     cards = []
     for run in plan.runs.values():
-        by_suite = [[c for c in checks if (c["run_id"], c["suite_id"]) == (run.id, suite)] for suite in plan.suites]
+        by_suite = [
+            [c for c in checks if (c["run_id"], c["suite_id"]) == (run.id, suite)] for suite in plan.suites
+        ]
         verdicts = [Verdict([(c["check"], c["passed"], c["detail"]) for c in found]) for found in by_suite]
         facts = _run_facts(plan, run, records[run.id])
-        cards.append(Card(run_title(run), run.id, facts, verdicts, f"figures/training/{run.id}"))
+        cards.append(Card(run_title(plan, run), run.id, facts, verdicts, f"figures/training/{run.id}"))
     downloads = [f"{TABLE}.{kind}" for kind in ("html", "csv", "md", "tex")]
-    downloads += [f"{stem}.{kind}" for stem in (*FIGURES, *(card.curves for card in cards)) for kind in ("svg", "png")]
+    downloads += [
+        f"{stem}.{kind}" for stem in (*FIGURES, *(card.curves for card in cards)) for kind in ("svg", "png")
+    ]
     for path in downloads:
         if not (reports / path).is_file():
             raise ArtefactError(f"{reports / path}: missing; run `snakemake report` to make it")
@@ -64,7 +75,9 @@ def write_page(plan: Plan, results: Path, reports: Path) -> None:
         note=plan.note,
         facts=_facts(plan, records, evaluation_seconds(plan, layout)),
         suites={suite.name: wording.suite(suite) for suite in plan.suites.values()},
-        datasets={dataset.name: _dataset(dataset, layout.dataset(key)) for key, dataset in plan.datasets.items()},
+        datasets={
+            dataset.name: _dataset(dataset, layout.dataset(key)) for key, dataset in plan.datasets.items()
+        },
         cards=cards,
         deviations=_deviations(plan, records),
         table=Markup((reports / f"{TABLE}.html").read_text(encoding="utf-8")),
@@ -73,16 +86,14 @@ def write_page(plan: Plan, results: Path, reports: Path) -> None:
     write_text(reports / "index.html", html)
 
 
-def run_title(run: PlannedRun) -> str:
-    """The run's name in params.yaml, its data set and seed: `npgd-pgd on digits, seed 0`."""
-    return f"{' = '.join(run.names)} on {run.config.dataset.name}, seed {run.config.seed}"
-
-
 def _facts(plan: Plan, records: dict[str, dict[str, Any]], evaluating: float) -> dict[str, str]:
     """What was run, where and by what, gathered from all manifests."""
 
     def seen(name: str) -> str:
-        return ", ".join(sorted({str(record[name]) for record in records.values() if record.get(name)})) or UNKNOWN
+        return (
+            ", ".join(sorted({str(record[name]) for record in records.values() if record.get(name)}))
+            or UNKNOWN
+        )
 
     versions = [item for record in records.values() for item in (record.get("versions") or {}).items()]
     libraries = [f"{library} {version}" for library, version in sorted(set(versions))]
@@ -104,8 +115,8 @@ def _facts(plan: Plan, records: dict[str, dict[str, Any]], evaluating: float) ->
 
 def _run_facts(plan: Plan, run: PlannedRun, record: dict[str, Any]) -> dict[str, str]:
     """The run's line in the table of runs; a key that the manifest lacks is said to be missing."""
-    init = run.config.init
-    start = f"run {' = '.join(plan.runs[init].names)}" if init in plan.runs else record.get("initial_weights")
+    parent = plan.runs.get(run.config.init or "")
+    start = f"run {' = '.join(parent.names)}" if parent else record.get("initial_weights")
     kept, seconds, speed = (record.get(key) for key in ("selected_epoch", "seconds", "images_per_second"))
     memory = record.get("peak_memory_bytes")
     return {
@@ -121,12 +132,19 @@ def _dataset(dataset: Dataset, folder: Path) -> str:
     """Splits with their sizes, and what stands beside the data set's numbers."""
     path = folder / "manifest.json"
     stored = read_json(path) if path.is_file() else {}
-    counts = {split: sum(counts) for split, counts in stored.get("images_per_class", {}).items()}
-    splits = [f"{count:,} {split}" for split, count in counts.items()] or [UNKNOWN]
-    held_out = " (test images are held out of the official training part)" if stored.get("test_part") == "train" else ""
-    beside = f"; beside the paper's {dataset.published_as}" if dataset.published_as else ""
-    checksum = f"; SHA-256 {stored['images_sha256'][:16]}…" if "images_sha256" in stored else ""
-    return f"{', '.join(splits)} images{held_out}, split seed {dataset.splits.seed}{beside}{checksum}"
+    counts = stored.get("images_per_class", {})
+    known = [
+        f"{sum(counts[split]):,} {split}" for split in ("train", "validation", "test") if split in counts
+    ]
+    parts = [
+        f"{', '.join(known)} images" if known else f"sizes {UNKNOWN}",
+        f"split seed {dataset.splits.seed}",
+    ]
+    parts += (
+        ["test images held out of the official training part"] if stored.get("test_part") == "train" else []
+    )
+    parts += [f"shown beside the paper's {dataset.published_as}"] if dataset.published_as else []
+    return "; ".join(parts)
 
 
 def _deviations(plan: Plan, records: dict[str, dict[str, Any]]) -> dict[str, str]:
@@ -134,5 +152,7 @@ def _deviations(plan: Plan, records: dict[str, dict[str, Any]]) -> dict[str, str
     found: dict[str, list[str]] = {}
     for run in plan.runs.values():
         for text in records[run.id].get("deviations") or []:
-            found.setdefault(text, []).append(f"{run.names[0]} (seed {run.config.seed})")
-    return {text: "all runs" if len(runs) == len(plan.runs) else ", ".join(runs) for text, runs in found.items()}
+            found.setdefault(text, []).append(run_title(plan, run))
+    return {
+        text: "all runs" if len(runs) == len(plan.runs) else ", ".join(runs) for text, runs in found.items()
+    }

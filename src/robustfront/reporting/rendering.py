@@ -24,26 +24,31 @@ MISSING = "–"
 
 @dataclass(frozen=True)
 class Cell:
-    """What is printed in one cell: a number or label, its interval, and a mark that the notes explain."""
+    """What one cell prints: a number or label, a detail (its interval), a mark that the notes explain."""
 
     value: str
-    interval: str = ""
+    detail: str = ""
     mark: str = ""
 
     def __str__(self) -> str:
-        return f"{self.value}{self.mark} {self.interval}".rstrip()
+        return f"{self.value}{self.mark} {self.detail}".rstrip()
 
 
 @dataclass(frozen=True)
 class View:
-    """One data set's part of a table as it is printed. `groups` are (heading, number of columns)."""
+    """One data set's part of a table as printed. `groups`: (heading, number of columns) from the left."""
 
     caption: str
     scale: str
     groups: list[tuple[str, int]]
-    columns: list[str]
+    columns: list[Cell]
     rows: list[list[Cell]]
     notes: list[str]
+
+    @property
+    def headings(self) -> list[str]:
+        """The group heading of each column."""
+        return [heading for heading, width in self.groups for _ in range(width)]
 
 
 def write_table(table: pd.DataFrame, stem: Path, *, title: str) -> None:
@@ -52,7 +57,9 @@ def write_table(table: pd.DataFrame, stem: Path, *, title: str) -> None:
     write_text(stem.with_name(stem.name + ".csv"), table.to_csv(index=False, lineterminator="\n"))
     write_text(stem.with_name(stem.name + ".md"), "\n".join(map(_markdown, views)))
     write_text(stem.with_name(stem.name + ".tex"), "\n".join(map(_latex, views)))
-    write_text(stem.with_name(stem.name + ".html"), template("table.html.j2").render(views=views))
+    write_text(
+        stem.with_name(stem.name + ".html"), template("table.html.j2").render(views=views, labels=len(LABELS))
+    )
 
 
 @cache
@@ -67,11 +74,11 @@ def template(name: str) -> jinja2.Template:
 
 def _view(table: pd.DataFrame, title: str) -> View:
     dataset, published_as, scale = (str(table[name].iloc[0]) for name in ("dataset", "published_as", "scale"))
-    groups, columns = [("", len(LABELS))], list(LABELS.values())
+    groups, columns = [("", len(LABELS))], [Cell(name) for name in LABELS.values()]
     sources = {}
     for suite in table["suite"].unique():
         part = table[table["suite"] == suite]
-        heading = f"Published, {published_as}" if suite == PUBLISHED else _heading(table, suite, part)
+        heading = f"Published, {published_as}" if suite == PUBLISHED else _heading(table, suite)
         sources[suite] = list(part["attack"].unique())
         groups.append((heading, len(sources[suite])))
         columns += [_column(part[part["attack"] == attack]) for attack in sources[suite]]
@@ -80,22 +87,23 @@ def _view(table: pd.DataFrame, title: str) -> View:
         cells = [Cell(part[label].iloc[0] or MISSING) for label in LABELS]
         numbers = {(line["suite"], line["attack"]): line for line in part.to_dict("records")}
         cells += [_number(numbers[suite, name]) for suite, attacks in sources.items() for name in attacks]
-        rows.append([*cells, Cell(_seeds(part))])
+        rows.append([*cells, _seeds(part)])
     caption = f"{title}: errors in percent (lower is better), reproduced on {dataset}"
-    return View(caption, scale, [*groups, ("", 1)], [*columns, "Seeds"], rows, _notes(table))
+    return View(caption, scale, [*groups, ("", 1)], [*columns, Cell("Seeds")], rows, _notes(table))
 
 
-def _heading(table: pd.DataFrame, suite: str, part: pd.DataFrame) -> str:
-    space = part["space"].iloc[0]
+def _heading(table: pd.DataFrame, suite: str) -> str:
+    """Names the space; the suite too if another suite has the same space."""
+    space = table.loc[table["suite"] == suite, "space"].iloc[0]
     alone = table.loc[table["space"] == space, "suite"].nunique() == 1
     return f"Reproduced, {space} space" + ("" if alone else f" ({suite})")
 
 
-def _column(part: pd.DataFrame) -> str:
+def _column(part: pd.DataFrame) -> Cell:
     """`pgd-20 (n = 360)`: the attack and on how many test images."""
     counts = sorted(part["n"].dropna().unique())
     images = "–".join(str(n) for n in dict.fromkeys([counts[0], counts[-1]])) if counts else ""
-    return part["attack_name"].iloc[0] + (f" (n = {images})" if images else "")
+    return Cell(part["attack_name"].iloc[0], f"(n = {images})" if images else "")
 
 
 def _number(line: Mapping[Hashable, Any]) -> Cell:
@@ -110,17 +118,19 @@ def _number(line: Mapping[Hashable, Any]) -> Cell:
     return Cell(value, interval, mark)
 
 
-def _seeds(part: pd.DataFrame) -> str:
-    seeds = part["seeds"].max()
-    return NOT_RUN if pd.isna(seeds) else str(seeds)
+def _seeds(row: pd.DataFrame) -> Cell:
+    seeds = row["seeds"].max()
+    return Cell(NOT_RUN if pd.isna(seeds) else str(seeds))
 
 
 def _notes(table: pd.DataFrame) -> list[str]:
     reproduced = table[table["status"] == "reproduced"]
-    notes = [
-        f"{part['space'].iloc[0].capitalize()} space (suite {suite}): {part['threat'].iloc[0]}."
-        for suite, part in table[table["suite"] != PUBLISHED].groupby("suite", sort=False)
-    ]
+    notes = []
+    for suite, space, threat in table[["suite", "space", "threat"]].drop_duplicates().itertuples(index=False):
+        source = "Published" if suite == PUBLISHED else f"{space.capitalize()} space (suite {suite})"
+        notes.append(f"{source}: {threat}.")
+    if (reproduced.groupby("suite")["n"].nunique() > 1).any():
+        notes.append("n differs between attacks: a smaller n is the first so many of the same test images.")
     if (reproduced["seeds"] == 1).any():
         notes.append("[low, high]: Wilson 95 % interval over the test images of one seed.")
     if (reproduced["seeds"] > 1).any():
@@ -128,59 +138,52 @@ def _notes(table: pd.DataFrame) -> list[str]:
     if (reproduced["masking"] == "failed").any():
         notes.append(f"{FAILED}: a gradient-masking check failed, so the true robust error may be higher.")
     if (table["status"] == NOT_RUN).any():
-        notes.append(f"{MISSING} : {NOT_RUN}; the published numbers are kept.")
+        notes.append(f"{MISSING}: {NOT_RUN}; the published numbers are kept.")
     return notes
 
 
 def _markdown(view: View) -> str:
-    headings = [heading for heading, width in view.groups for _ in range(width)]
-    columns = [
-        f"{group}: {name}" if group else name for group, name in zip(headings, view.columns, strict=True)
-    ]
+    pairs = zip(view.headings, view.columns, strict=True)
+    columns = [f"{heading}: {column}" if heading else str(column) for heading, column in pairs]
     frame = pd.DataFrame(
         [[str(cell).replace("|", r"\|") for cell in row] for row in view.rows], columns=columns
     )
-    numbers = len(columns) - len(LABELS)
-    body = frame.to_markdown(
-        index=False, disable_numparse=True, colalign=["left"] * len(LABELS) + ["right"] * numbers
-    )
+    sides = ["left"] * len(LABELS) + ["right"] * (len(columns) - len(LABELS))
+    body = frame.to_markdown(index=False, disable_numparse=True, colalign=sides)
     notes = "\n".join(f"- {note}" for note in view.notes)
     return f"### {view.caption}\n\n**{view.scale}**\n\n{body}\n\n{notes}\n"
 
 
 def _latex(view: View) -> str:
-    headings = [heading for heading, width in view.groups for _ in range(width)]
-    columns = pd.MultiIndex.from_arrays([headings, view.columns])
-    # A MultiIndex merges equal neighbours into one heading; two columns of the same name must stay apart.
-    frame = pd.DataFrame([[str(cell) for cell in row] for row in view.rows])
-    style = frame.set_axis(columns, axis="columns").style.hide(axis="index")
-    style = style.format(escape="latex").format_index(escape="latex", axis=1)
-    numbers = len(view.columns) - len(LABELS)
-    tabular = style.to_latex(hrules=True, multicol_align="c", column_format="l" * len(LABELS) + "r" * numbers)
+    columns = pd.MultiIndex.from_arrays([view.headings, [_latex_cell(column) for column in view.columns]])
+    frame = pd.DataFrame([[_latex_cell(cell) for cell in row] for row in view.rows], columns=columns)
+    sides = "l" * len(LABELS) + "r" * (len(columns) - len(LABELS))
+    body = frame.style.hide(axis="index").to_latex(hrules=True, multicol_align="c", column_format=sides)
+    first, newline, rest = body.partition(" \\\\\n")
     rules, start = "", 1
     for heading, width in view.groups:
         rules += f"\\cmidrule(lr){{{start}-{start + width - 1}}}" if heading else ""
         start += width
-    first, second, rest = tabular.partition(" \\\\\n")
-    notes = " ".join(view.notes)
-    caption = _tex(f"{view.caption}. {view.scale[0].upper()}{view.scale[1:]}. {notes}")
+    caption = ". ".join([view.caption, view.scale[0].upper() + view.scale[1:], " ".join(view.notes)])
     return (
         "% needs \\usepackage{booktabs,graphicx}\n"
-        f"\\begin{{table*}}\n\\centering\n\\caption{{{caption}}}\n\\resizebox{{\\textwidth}}{{!}}{{%\n"
-        f"{_symbols(first + second + rules)}\n{_symbols(rest.rstrip())}%\n}}\n\\end{{table*}}\n"
+        "\\providecommand{\\stacked}[2]{\\begin{tabular}{@{}r@{}}#1\\\\{\\scriptsize #2}\\end{tabular}}\n"
+        f"\\begin{{table*}}\n\\centering\n\\caption{{{_latex_text(caption)}}}\n"
+        f"\\resizebox{{\\textwidth}}{{!}}{{%\n{first}{newline}{rules}\n{rest.rstrip()}%\n}}\n\\end{{table*}}\n"
     )
 
 
-def _tex(text: str) -> str:
+def _latex_cell(cell: Cell) -> str:
+    value, detail = _latex_text(cell.value + cell.mark), _latex_text(cell.detail)
+    return f"\\stacked{{{value}}}{{{detail}}}" if detail else value
+
+
+def _latex_text(text: str) -> str:
+    """Escaped, and ASCII: the file compiles with every engine and encoding."""
     for character in "&%$#_{}":
         text = text.replace(character, f"\\{character}")
-    return _symbols(text)
-
-
-def _symbols(text: str) -> str:
-    """Characters outside ASCII as commands, so that the file compiles with every engine and encoding."""
     commands = {"L∞": r"$L_\infty$", "β": r"$\beta$", "ε": r"$\varepsilon$", "±": r"$\pm$", "−": "$-$"}
-    commands |= {"†": r"$^\dagger$", "–": "--"}
+    commands |= {FAILED: r"$^\dagger$", MISSING: "--"}
     for character, command in commands.items():
         text = text.replace(character, command)
     return text

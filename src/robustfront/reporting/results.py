@@ -47,12 +47,13 @@ def evaluations(plan: Plan, layout: Layout) -> pd.DataFrame:
 
     ArtefactError if an evaluation of the plan is missing, damaged, or another run's.
     """
-    rows = []
-    for run_id, suite_id, content in _evaluation_files(plan, layout):
-        for attack, aggregate in content["attacks"].items():
-            columns = {key: aggregate[key] for key in ("n", "errors", "error", "low", "high")}
-            rows.append({"run_id": run_id, "suite_id": suite_id, "attack": attack} | columns)
-    return pd.DataFrame(rows)
+    numbers = ["n", "errors", "error", "low", "high"]
+    rows = [
+        {"run_id": run_id, "suite_id": suite_id, "attack": attack} | {key: aggregate[key] for key in numbers}
+        for run_id, suite_id, content in _evaluation_files(plan, layout)
+        for attack, aggregate in content["attacks"].items()
+    ]
+    return pd.DataFrame(rows, columns=["run_id", "suite_id", "attack", *numbers])
 
 
 def masking_checks(plan: Plan, layout: Layout) -> pd.DataFrame:
@@ -70,7 +71,7 @@ def evaluation_seconds(plan: Plan, layout: Layout) -> float:
     return sum(float(content.get("seconds") or 0) for *_, content in _evaluation_files(plan, layout))
 
 
-def history(layout: Layout, run_id: str) -> pd.DataFrame:
+def read_history(layout: Layout, run_id: str) -> pd.DataFrame:
     """The run's history.csv, a row per epoch; quantities that the method does not have are NaN."""
     path = layout.run(run_id) / "history.csv"
     try:
@@ -87,6 +88,13 @@ def history(layout: Layout, run_id: str) -> pd.DataFrame:
 def manifests(plan: Plan, layout: Layout) -> dict[str, dict[str, Any]]:
     """Run id -> content of its manifest.json."""
     return {run_id: read_json(layout.run(run_id) / "manifest.json") for run_id in plan.runs}
+
+
+def run_title(plan: Plan, run: PlannedRun) -> str:
+    """The run's name in params.yaml, with data set and seed if the plan has several: `npgd-pgd, seed 1`."""
+    several_seeds = len({other.config.seed for other in plan.runs.values()}) > 1
+    dataset = f" on {run.config.dataset.name}" if len(plan.datasets) > 1 else ""
+    return " = ".join(run.names) + dataset + (f", seed {run.config.seed}" if several_seeds else "")
 
 
 def _evaluation_files(plan: Plan, layout: Layout) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
 from robustfront.artefacts import Layout
 from robustfront.config.schema import Suite
+from robustfront.evaluation.statistics import mean_interval
 from robustfront.reporting import wording
 from robustfront.reporting.published import read_published
 from robustfront.reporting.results import Plan, evaluations, masking_checks
@@ -15,6 +14,8 @@ from robustfront.reporting.results import Plan, evaluations, masking_checks
 PUBLISHED = "published"
 NOT_RUN = "not run at this scale"
 LABELS = ["row", "run", "method", "generation", "loss", "pretrained"]
+# S000, section 4: it normalises its inputs and follows CAAT, whose code attacks the normalised image.
+PUBLISHED_THREAT = "L∞, ε = 8/255, most likely of (x − mean)/std"
 PRINTED = {"clean": "Clean", "pgd": "PGD", "autoattack": "AA"}
 
 
@@ -43,7 +44,7 @@ def npat_table1(plan: Plan, layout: Layout) -> pd.DataFrame:
         where = {"dataset": dataset.name, "published_as": dataset.published_as or ""}
         printed = published[published["dataset"] == dataset.published_as]
         for number in printed.to_dict("records"):
-            source = {"suite": PUBLISHED, "space": "", "threat": f"as published, nominal ε = {number['eps']}"}
+            source = {"suite": PUBLISHED, "space": "", "threat": PUBLISHED_THREAT}
             column = {
                 "attack": number["attack"],
                 "attack_name": PRINTED[number["attack"]],
@@ -82,24 +83,16 @@ def _columns(suite: Suite) -> dict[str, str]:
 
 
 def _summarise(seeds: pd.DataFrame) -> dict[str, Any]:
-    errors = 100 * seeds["error"].to_numpy(dtype=float)
-    common = {"seeds": len(seeds), "n": int(seeds["n"].iloc[0])}
-    if len(seeds) == 1:
+    """Error and interval of one column: `seeds` has a row per seed."""
+    numbers = {"seeds": len(seeds), "n": int(seeds["n"].iloc[0])}
+    mean, half_width, count = mean_interval(list(100 * seeds["error"]))
+    if half_width is None:
         low, high = (100 * float(seeds[side].iloc[0]) for side in ("low", "high"))
-        return common | {
-            "error_percent": errors[0],
-            "low_percent": low,
-            "high_percent": high,
-            "interval": "Wilson 95 %",
-        }
-    mean = errors.mean()
-    half = stats.t.ppf(0.975, len(errors) - 1) * errors.std(ddof=1) / np.sqrt(len(errors))
-    return common | {
-        "error_percent": mean,
-        "low_percent": mean - half,
-        "high_percent": mean + half,
-        "interval": "t 95 % over seeds",
-    }
+        interval = "Wilson 95 %"
+    else:
+        low, high = mean - half_width, mean + half_width
+        interval = f"t 95 % over {count} seeds"
+    return numbers | {"error_percent": mean, "low_percent": low, "high_percent": high, "interval": interval}
 
 
 def _masking(checks: pd.DataFrame, runs: list[str], suite_id: str) -> str:
@@ -123,6 +116,5 @@ def _tidy(lines: list[dict[str, Any]], scale: str) -> pd.DataFrame:
         "status",
     ]
     columns += ["error_percent", "low_percent", "high_percent", "interval", "seeds", "n", "masking"]
-    table = pd.DataFrame(lines, columns=columns).assign(scale=scale)
-    texts = {"interval": "", "masking": ""}
-    return table.fillna(texts).astype({"seeds": "Int64", "n": "Int64"})
+    table = pd.DataFrame([{"interval": "", "masking": ""} | line for line in lines], columns=columns)
+    return table.astype({"seeds": "Int64", "n": "Int64"}).assign(scale=scale)

@@ -11,11 +11,12 @@ def scale_label(scale: str) -> str:
 
 
 def length(value: float) -> str:
-    """A radius or step size; as a fraction of 255 where it is one (to a tenth): 0.0314 -> `8/255`."""
-    tenths = value * 2550
-    if value < 1 and abs(tenths - round(tenths)) < 1e-6:
-        return f"{tenths / 10:.6g}/255"
-    return f"{value:.4g}"
+    """A radius or step size as a person writes it: a short decimal, else a fraction of 255 (`8/255`)."""
+    decimal = f"{value:.4g}"
+    numerator = round(value * 255, 1)
+    if float(decimal) != value and abs(value * 255 - numerator) < 1e-6:
+        return f"{numerator:g}/255"
+    return decimal
 
 
 def threat(model: Threat) -> str:

@@ -1,0 +1,42 @@
+"""How figures look and are saved. No pyplot: a figure is a value, and equal figures are equal bytes."""
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from matplotlib import style
+from matplotlib.figure import Figure
+
+from robustfront.artefacts import atomic_write
+
+# Okabe and Ito's palette: distinguishable with every common colour blindness, and in grey.
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#6B6B6B"
+_STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",  # ships with matplotlib: the same glyphs on every machine
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#E3E3E3",
+    "grid.linewidth": 0.7,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "svg.hashsalt": "robustfront",
+}
+
+
+def styled() -> AbstractContextManager[None]:
+    """Figures are built and saved in this context, whatever a user's matplotlibrc says."""
+    return style.context(["default", _STYLE])
+
+
+def save_figure(figure: Figure, stem: Path) -> None:
+    """Writes `stem`.svg and `stem`.png (200 dpi), each atomically and without a date inside."""
+    options: dict[str, dict[str, Any]] = {"svg": {"metadata": {"Date": None}}, "png": {"dpi": 200}}
+    with styled():
+        for kind, own in options.items():
+            with atomic_write(stem.with_name(f"{stem.name}.{kind}")) as temporary:
+                figure.savefig(temporary, format=kind, facecolor="white", **own)

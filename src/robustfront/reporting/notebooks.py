@@ -1,0 +1,83 @@
+"""Executes a notebook kept as a jupytext script; exports what it shows as one self-contained HTML page."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from robustfront.artefacts import write_text
+from robustfront.errors import NotebookFailed
+
+# Without the command history, a database in the home folder that locks up on network file systems, and
+# without the kernel's own log, which says nothing about the notebook.
+KERNEL_ARGUMENTS = ["--HistoryManager.enabled=False", "--log-level=CRITICAL"]
+
+
+def execute(notebook: Path, out_html: Path, parameters: dict[str, Any]) -> None:
+    """Runs `notebook` (percent format), its cell tagged `parameters` overridden, and writes `out_html`.
+
+    The kernel is the interpreter this process runs in, in the current folder. The page shows outputs and
+    text without code and loads nothing. If a cell fails, NotebookFailed names it, and the notebook with its
+    traceback is kept as `<out_html>.failed.ipynb` (a successful execution removes that).
+    """
+    import jupytext
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    failed = out_html.with_name(f"{out_html.stem}.failed.ipynb")
+    if not notebook.is_file():
+        raise NotebookFailed(f"{notebook}: there is no such notebook")
+    with tempfile.TemporaryDirectory() as folder:
+        source, executed = Path(folder) / "source.ipynb", Path(folder) / "executed.ipynb"
+        content = jupytext.read(notebook)
+        content.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        jupytext.write(content, source)
+        try:
+            papermill.execute_notebook(
+                source,
+                executed,
+                parameters,
+                kernel_name="python3",
+                kernel_manager_class=_this_interpreter(),
+                extra_arguments=KERNEL_ARGUMENTS,
+                progress_bar=False,
+            )
+        except PapermillExecutionError as error:
+            write_text(failed, executed.read_text(encoding="utf-8"))
+            line = next(
+                (line for line in error.source.splitlines() if line.strip(" ") and line[0] != "#"), ""
+            )
+            raise NotebookFailed(
+                f"{notebook}: cell {error.exec_count} (`{line}`) failed with {error.ename}: {error.evalue}; "
+                f"its traceback is in {failed}"
+            ) from error
+        except DeadKernelError:
+            raise NotebookFailed(
+                f"{notebook}: its kernel died; the machine may have run out of memory"
+            ) from None
+        write_text(out_html, _html(executed, title=notebook.stem))
+    failed.unlink(missing_ok=True)
+
+
+def _this_interpreter() -> type:
+    """A kernel manager that ignores installed kernels: their `python3` may be another environment's."""
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+
+    class ThisInterpreter(AsyncKernelManager):
+        def _kernel_spec_manager_default(self) -> KernelSpecManager:
+            return KernelSpecManager(kernel_dirs=[], parent=self)
+
+    return ThisInterpreter
+
+
+def _html(executed: Path, *, title: str) -> str:
+    """nbconvert's `basic` template gives the body alone; the full ones load scripts from the network."""
+    from markupsafe import Markup
+    from nbconvert import HTMLExporter
+
+    from robustfront.reporting.rendering import template
+
+    exporter = HTMLExporter(template_name="basic", exclude_input=True, exclude_output_prompt=True)
+    body, _ = exporter.from_filename(str(executed))
+    return template("notebook.html.j2").render(title=title, body=Markup(body))

@@ -1,0 +1,52 @@
+import pandas as pd
+import pytest
+
+from robustfront.reporting.published import read_published
+
+REPORTED = {"clean": "none", "pgd": "PGD", "autoattack": "AutoAttack"}
+
+
+def test_every_row_has_clean_pgd_and_autoattack_error_on_both_data_sets():
+    table = read_published("s000_table1")
+    assert len(table) == 15 * 2 * 3
+    per_row = table.groupby(["row", "run", "dataset"])["attack"].apply(list)
+    assert len(per_row) == 30
+    assert all(attacks == ["clean", "pgd", "autoattack"] for attacks in per_row)
+
+
+@pytest.mark.parametrize(
+    ("run", "dataset", "errors"),
+    [
+        ("st", "CIFAR10", [5.69, 84.28, 84.18]),
+        ("pgd-at", "SVHN", [6.21, 26.70, 27.30]),
+        ("trades-b0.01", "CIFAR10", [6.95, 62.13, 63.70]),
+        ("npda-score", "SVHN", [4.94, 89.67, 89.70]),
+        ("npgd-score-lse", "CIFAR10", [6.60, 34.52, 34.89]),
+        ("npgd-score", "CIFAR10", [6.25, 35.85, 36.18]),
+    ],
+)
+def test_numbers_are_those_printed_in_the_paper(run, dataset, errors):
+    table = read_published("s000_table1")
+    found = table[(table["run"] == run) & (table["dataset"] == dataset)]
+    assert found["error_percent"].tolist() == errors
+
+
+def test_rows_keep_the_labels_of_the_paper_and_absent_ones_are_empty():
+    rows = read_published("s000_table1").drop_duplicates("run").set_index("run")
+    assert rows.loc["st", ["method", "generation", "loss", "pretrained"]].tolist() == [
+        "st model",
+        "",
+        "CE",
+        "ImageNet",
+    ]
+    assert rows.loc["npgd-score-lse", "pretrained"] == "lse st model"
+    assert rows["row"].tolist() == list(range(1, 16))
+
+
+def test_numbers_agree_with_the_independent_transcription(project):
+    path = project.parent / "shared" / "reported" / "S000_table1.csv"
+    if not path.is_file():
+        pytest.skip("needs ../shared/reported (a second transcription of the papers' numbers), absent here")
+    ours, theirs = read_published("s000_table1"), pd.read_csv(path, keep_default_na=False)
+    keys = ours["dataset"] + ours["attack"].map(REPORTED) + ours["error_percent"].astype(str)
+    assert keys.tolist() == (theirs["dataset"] + theirs["attack"] + theirs["value"].astype(str)).tolist()

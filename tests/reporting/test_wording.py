@@ -1,0 +1,33 @@
+import pytest
+
+from robustfront.config.schema import AutoAttackEvaluation, PGDEvaluation, Suite, Threat
+from robustfront.reporting import wording
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(8 / 255, "8/255"), (2 / 255, "2/255"), (0.5 / 255, "0.5/255"), (0.3, "0.3"), (1.0, "1")],
+)
+def test_lengths_are_fractions_of_255_where_they_are_meant_so(value, text):
+    assert wording.length(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(2.34, "2.3 s"), (59.4, "59 s"), (59.9, "1 min 0 s"), (185, "3 min 5 s"), (7800, "2 h 10 min")],
+)
+def test_durations(seconds, text):
+    assert wording.duration(seconds) == text
+
+
+@pytest.mark.parametrize(("count", "text"), [(812 * 2**20, "812 MiB"), (1.5 * 2**30, "1.5 GiB")])
+def test_sizes(count, text):
+    assert wording.size(count) == text
+
+
+def test_a_suite_names_its_space_clip_and_attacks():
+    attacks = {"pgd-20": PGDEvaluation(steps=20, step_size=2 / 255, restarts=3), "aa": AutoAttackEvaluation()}
+    threat = Threat(eps=8 / 255, space="normalised", clip="normalised-unit")
+    text = wording.suite(Suite(name="s", threat=threat, attacks=attacks))
+    assert "ε = 8/255 of (x − mean)/std, clipped to [0, 1] after normalisation" in text
+    assert "pgd-20 (20 steps of 2/255, ce, 3 restarts), aa (AutoAttack, standard)" in text
