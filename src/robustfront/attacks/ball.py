@@ -5,7 +5,7 @@ its own space; `scale` says, per channel, how many pixel units one such unit is:
 deviation for `normalised`. In z = x / scale the ball has one radius, eps, in every channel.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -20,13 +20,15 @@ TOLERANCE = 1e-6
 class Ball:
     """The allowed x' around each x: |x' - x| <= eps in the threat's space, and x' in the box [low, high].
 
-    `scale`, `low` and `high` are (1, C, 1, 1) tensors in pixel units, on the device of the images.
+    `scale`, `low` and `high` are (1, C, 1, 1) tensors in pixel units, on the device of the images. `factors`
+    (B, 1, 1, 1), where given, multiplies the radius of each image of one batch: see `scaled`.
     """
 
     threat: Threat
     scale: Tensor
     low: Tensor
     high: Tensor
+    factors: Tensor | None = None
 
     @classmethod
     def of(cls, threat: Threat, mean: Tensor, std: Tensor) -> "Ball":
@@ -39,6 +41,15 @@ class Ball:
         if threat.clip == "normalised-unit":
             low, high = mean.detach().clone(), (mean + std).detach().clamp(max=1)
         return cls(threat, scale, low, high)
+
+    @property
+    def eps(self) -> float | Tensor:
+        """The radius in threat units: a number, or (B, 1, 1, 1) where the images of a batch have their own."""
+        return self.threat.eps if self.factors is None else self.threat.eps * self.factors
+
+    def scaled(self, factors: Tensor) -> "Ball":
+        """This ball with radius eps * factors[i] around image i of a batch; `factors` (B,) > 0."""
+        return replace(self, factors=factors.view(-1, 1, 1, 1))
 
     def start(self, x: Tensor, ascent: Ascent, generator: torch.Generator | None) -> Tensor:
         """The first iterate of an ascent: x, x + start_std * N(0, I), or uniform in the norm ball; projected.
@@ -57,9 +68,9 @@ class Ball:
         if ascent.start == "gaussian":
             noise = ascent.start_std * normal()
         elif self.threat.norm == "linf":
-            noise = self.threat.eps * (2 * uniform(*x.shape) - 1)
+            noise = self.eps * (2 * uniform(*x.shape) - 1)
         else:  # uniform in volume: the radius of a d-ball is distributed as U^(1/d)
-            radius = self.threat.eps * uniform(len(x), 1, 1, 1) ** (1 / x[0].numel())
+            radius = self.eps * uniform(len(x), 1, 1, 1) ** (1 / x[0].numel())
             noise = radius * _unit(normal())
         return self.project(x + self.scale * noise, x)
 
@@ -79,13 +90,13 @@ class Ball:
         the nearest one would take an iterative solver.
         """
         if self.threat.norm == "linf":
-            radius = self.threat.eps * self.scale
+            radius = self.eps * self.scale
             inside = x_adv.clamp(x - radius, x + radius)
         else:
             delta = x_adv - x
             norm = torch.linalg.vector_norm(delta / self.scale, dim=(1, 2, 3), keepdim=True)
-            shrunk = x + delta * (self.threat.eps / norm.clamp_min(torch.finfo(norm.dtype).tiny))
-            inside = torch.where(norm <= self.threat.eps, x_adv, shrunk)
+            shrunk = x + delta * (self.eps / norm.clamp_min(torch.finfo(norm.dtype).tiny))
+            inside = torch.where(norm <= self.eps, x_adv, shrunk)
         return inside.clamp(self.low, self.high)
 
     def distance(self, x_adv: Tensor, x: Tensor) -> Tensor:
@@ -102,8 +113,9 @@ class Ball:
     def contains(self, x_adv: Tensor, x: Tensor) -> Tensor:
         """Whether each x' is allowed for its x, (B,) bool, up to `TOLERANCE`; False where x' is NaN."""
         in_box = ((x_adv >= self.low - TOLERANCE) & (x_adv <= self.high + TOLERANCE)).all(dim=(1, 2, 3))
-        slack = TOLERANCE * (1 / self.scale.min() + self.threat.eps)
-        return in_box & (self.distance(x_adv, x) <= self.threat.eps + slack)
+        eps = self.eps.flatten() if isinstance(self.eps, Tensor) else self.eps
+        slack = TOLERANCE * (1 / self.scale.min() + eps)
+        return in_box & (self.distance(x_adv, x) <= eps + slack)
 
 
 def _unit(v: Tensor) -> Tensor:
