@@ -17,9 +17,9 @@ NOTEBOOKS = ("npat_figure1", "npat_table1", "training_curves")
 
 @pytest.fixture
 def real_plan(project, tmp_path, write_artefacts):
-    """The digits scale of params.yaml with three of its runs, in a folder, with synthetic artefacts."""
+    """The digits scale of params.yaml with two of its runs, in a folder, with synthetic artefacts."""
     content = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
-    content["scales"]["digits"]["runs"] = ["st", "pgd-at", "npda-pgd"]
+    content["scales"]["digits"]["runs"] = ["st", "npda-pgd"]
     params = tmp_path / "params.yaml"
     params.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     plan = load_plan(params, "digits")
