@@ -20,7 +20,7 @@ from robustfront.artefacts import Layout
 from robustfront.planning import load_plan
 from robustfront.reporting.drawing import save_figure
 from robustfront.reporting.figures import npat_figure1
-from robustfront.reporting.tables import npat_table1
+from robustfront.reporting.tables import NPAT_TABLE1, reproduce
 
 # %% tags=["parameters"]
 params = "params.yaml"
@@ -30,7 +30,7 @@ reports = "reports"
 
 # %%
 plan = load_plan(Path(params), scale or None)
-figure = npat_figure1(npat_table1(plan, Layout(Path(results))))
+figure = npat_figure1(reproduce(NPAT_TABLE1, plan, Layout(Path(results))))
 
 # %%
 stem = Path(reports) / "figures" / "npat_figure1"

@@ -18,7 +18,7 @@ from IPython.display import HTML
 from robustfront.artefacts import Layout
 from robustfront.planning import load_plan
 from robustfront.reporting.rendering import write_table
-from robustfront.reporting.tables import npat_table1
+from robustfront.reporting.tables import NPAT_TABLE1, reproduce
 
 # %% tags=["parameters"]
 params = "params.yaml"
@@ -28,9 +28,9 @@ reports = "reports"
 
 # %%
 plan = load_plan(Path(params), scale or None)
-table = npat_table1(plan, Layout(Path(results)))
+table = reproduce(NPAT_TABLE1, plan, Layout(Path(results)))
 
 # %%
 stem = Path(reports) / "tables" / "npat_table1"
-write_table(table, stem, title="NPAT (S000), Table 1")
+write_table(table, stem, NPAT_TABLE1)
 HTML(f"{stem}.html")

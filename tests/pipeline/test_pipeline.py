@@ -40,7 +40,7 @@ def test_an_edited_beta_redoes_that_run_alone_and_what_depends_on_it(copy):
     assert "projector" not in jobs
     assert jobs["page"] == 1
     copy.write(tiny_params())
-    assert set(copy.planned()) <= {"all", "notebook", "page"}
+    assert set(copy.planned()) <= {"all", "table", "figure", "training_curves", "page"}
 
 
 def test_an_edited_start_redoes_its_children_too(copy):
@@ -57,6 +57,15 @@ def test_a_missing_evaluation_is_redone_alone(copy):
     jobs = copy.planned()
     assert jobs["evaluate"] == 1
     assert "train" not in jobs
+
+
+@pytest.mark.parametrize(
+    ("file", "rule"),
+    [("tables/npat_table3.tex", "table"), ("figures/npat_figure5.png", "figure"), ("metrics.json", "page")],
+)
+def test_a_deleted_table_or_figure_is_made_again(copy, file, rule):
+    (copy.root / "reports" / file).unlink()
+    assert copy.planned().get(rule) == 1
 
 
 def test_a_typo_in_params_stops_everything_with_one_readable_message(copy):

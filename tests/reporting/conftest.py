@@ -25,7 +25,8 @@ from robustfront.config.schema import (
 )
 from robustfront.reporting.rendering import write_table
 from robustfront.reporting.results import Plan
-from robustfront.reporting.tables import npat_table1
+from robustfront.reporting.sections import PAPER
+from robustfront.reporting.tables import NPAT_TABLE1, reproduce
 
 EPOCHS = 6
 TEST_IMAGES = 400
@@ -72,12 +73,14 @@ class FakeProject:
         return run_id
 
     def finish(self) -> None:
-        """What the notebooks leave in `reports`; stand-ins for the figures, which the page does not read."""
-        table = npat_table1(self.plan, self.layout)
-        write_table(table, self.reports / "tables" / "npat_table1", title="NPAT (S000), Table 1")
-        for stem in ["npat_figure1", "training_overview", *(f"training/{run}" for run in self.plan.runs)]:
+        """What the notebooks leave in `reports`: Table 1, and stand-ins for the rest."""
+        for stem in ["training_overview", *(f"training/{run}" for run in self.plan.runs)]:
             for suffix in ("svg", "png"):
                 write_text(self.reports / "figures" / f"{stem}.{suffix}", "a figure")
+        for file in (file for section in PAPER for file in section.files):
+            write_text(self.reports / file, f"<p>{file}</p>")
+        table = reproduce(NPAT_TABLE1, self.plan, self.layout)
+        write_table(table, self.reports / "tables" / "npat_table1", NPAT_TABLE1)
         write_text(self.reports / "notebooks" / "npat_table1.html", "<p>executed</p>")
 
 

@@ -5,16 +5,21 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from robustfront.reporting.curves import training_curves, training_overview, write_training_curves
+from robustfront.reporting.curves import (
+    npat_figure4,
+    training_curves,
+    training_overview,
+    write_training_curves,
+)
 from robustfront.reporting.drawing import BLUE, save_figure
-from robustfront.reporting.figures import npat_figure1
+from robustfront.reporting.figures import npat_figure1, npat_figure5
 from robustfront.reporting.results import read_history
-from robustfront.reporting.tables import npat_table1
+from robustfront.reporting.tables import NPAT_TABLE1, NPAT_TABLE3, reproduce
 
 
 @pytest.fixture
 def figure(finished):
-    return npat_figure1(npat_table1(finished.plan, finished.layout))
+    return npat_figure1(reproduce(NPAT_TABLE1, finished.plan, finished.layout))
 
 
 def points(axes):
@@ -58,14 +63,58 @@ def test_figure1_draws_a_masked_model_hollow(figure):
     assert points(normalised)[95.0, 4.0].get_markerfacecolor() != "white"
 
 
+def test_figure1_shows_runs_of_ones_own(finished):
+    finished.add("mine", {"paper-space": (8, 80, 100), "pixel-space": (8, 80, 100)})
+    figure = npat_figure1(reproduce(NPAT_TABLE1, finished.plan, finished.layout))
+    assert (98.0, 75.0) in points(figure.axes[1])
+    assert "mine" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_figure5_is_table_3_as_curves(finished):
+    figure = npat_figure5(reproduce(NPAT_TABLE3, finished.plan, finished.layout))
+    published, normalised, _ = figure.axes
+    npda_clean, npda_robust, npgd_clean, _ = published.get_lines()
+    np.testing.assert_array_equal(npda_clean.get_xdata(), np.arange(0.5, 5.5, 0.5))
+    assert npda_clean.get_ydata()[0] == pytest.approx(93.96)
+    assert npda_robust.get_ydata()[-1] == pytest.approx(65.51)
+    assert npgd_clean.get_ydata()[-1] == pytest.approx(92.15)
+    reproduced = [line.get_xydata().tolist() for line in normalised.get_lines() if len(line.get_xdata())]
+    assert reproduced == [[[1.5, 94.0]], [[1.5, 58.0]]]  # the one run of Table 3 that was trained
+    assert published.get_title() == "published: CIFAR10"
+
+
+def test_figure4_follows_both_methods_and_says_what_was_not_run(finished):
+    figure = npat_figure4(finished.plan, finished.layout)
+    npda_loss, npgd_loss, npda_accuracy, npgd_accuracy = figure.axes
+    assert npda_loss.get_title("left") == "NPDA + PGD-AT on digits"
+    labels = [line.get_label() for line in npda_accuracy.get_lines()]
+    assert {"validation, clean", "validation, adversarial"} <= set(labels)
+    assert npda_accuracy.get_lines()[0].get_ydata()[0] == pytest.approx(30.0)
+    assert [text.get_text() for text in npgd_loss.texts] == ["not run at this scale"]
+    assert not npgd_accuracy.get_lines()
+
+
+def test_figure4_averages_seeds(finished):
+    errors = {"paper-space": (1, 2, 3), "pixel-space": (1, 2, 3)}
+    for seed, accuracy in ((0, 0.5), (1, 0.7)):
+        run = finished.add("npgd-pgd", errors, seed=seed)
+        path = finished.layout.run(run) / "history.csv"
+        history = read_history(finished.layout, run).assign(validation_clean_accuracy=accuracy)
+        path.write_text(history.to_csv(index=False))
+    axes = npat_figure4(finished.plan, finished.layout).axes
+    assert axes[1].get_title("left") == "NPGD + PGD-AT on digits, mean of 2 seeds"
+    lines = {line.get_label(): line for line in axes[3].get_lines()}
+    np.testing.assert_allclose(lines["validation, clean"].get_ydata(), 60.0)
+
+
 def test_figure1_says_where_nothing_was_evaluated(empty_project):
-    figure = npat_figure1(npat_table1(empty_project.plan, empty_project.layout))
+    figure = npat_figure1(reproduce(NPAT_TABLE1, empty_project.plan, empty_project.layout))
     texts = [[text.get_text() for text in axes.texts] for axes in figure.axes]
     assert texts == [[], ["not evaluated"], ["not evaluated"]]
 
 
 def test_saving_twice_gives_the_same_bytes(finished, tmp_path):
-    table = npat_table1(finished.plan, finished.layout)
+    table = reproduce(NPAT_TABLE1, finished.plan, finished.layout)
     for stem in ("a", "b"):
         save_figure(npat_figure1(table), tmp_path / f"{stem}-b0.01")
     for suffix in ("svg", "png"):

@@ -5,7 +5,8 @@ import pytest
 
 from robustfront.artefacts import read_json, write_json
 from robustfront.errors import ArtefactError
-from robustfront.reporting.page import write_page
+from robustfront.reporting.page import metrics, write_page
+from robustfront.reporting.sections import PAPER, FigureSection
 
 VOID = {"meta", "img", "br", "link", "hr"}
 
@@ -73,7 +74,8 @@ def test_nothing_is_loaded_from_the_network(reported):
 
 
 def test_images_have_alternative_texts(page):
-    assert len(page.images) == 2 + 5
+    figures = [section for section in PAPER if isinstance(section, FigureSection)]
+    assert len(page.images) == len(figures) + 1 + 5
     assert all(len(image["alt"]) > 20 for image in page.images)
 
 
@@ -107,6 +109,24 @@ def test_deviations_name_the_runs_they_hold_for(page):
 def test_published_and_reproduced_numbers_stand_in_one_table(page):
     assert "Published, CIFAR10 Reproduced, normalised space Reproduced, pixel space" in page.text
     assert "5.69 84.28 84.18 5.00 [1.0, 10.0] 95.00 [91.0, 100.0] 96.00 [92.0, 100.0]" in page.text
+
+
+def test_the_contents_list_every_section(page, reported):
+    assert [section.anchor for section in PAPER if f"#{section.anchor}" not in page.links] == []
+    assert "Table 3 Figure 5 Table 2" in page.text
+
+
+def test_metrics_are_mean_errors_in_percent_under_stable_names(reported):
+    found = read_json(reported.reports / "metrics.json")
+    assert found == metrics(reported.plan, reported.layout)
+    assert set(found["digits"]) == {"st", "pgd-at", "npda-pgd"}
+    assert found["digits"]["npda-pgd"]["pixel-space"] == {
+        "clean": 6.0,
+        "pgd-20": 60.0,
+        "autoattack": 62.5,
+        "worst-case": 62.5,
+    }
+    assert found["digits"]["pgd-at"]["paper-space"]["clean"] == 11.0  # of 10, 11, 12
 
 
 def test_writing_it_again_gives_the_same_bytes(reported):

@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 
 from robustfront.reporting.rendering import write_table
-from robustfront.reporting.tables import npat_table1
+from robustfront.reporting.tables import NPAT_TABLE1, NPAT_TABLE2, NPAT_TABLE3, reproduce
 
 
 @pytest.fixture
 def stem(finished):
     path = finished.reports / "tables" / "npat_table1"
-    write_table(npat_table1(finished.plan, finished.layout), path, title="NPAT (S000), Table 1")
+    write_table(reproduce(NPAT_TABLE1, finished.plan, finished.layout), path, NPAT_TABLE1)
     return path
 
 
@@ -25,7 +25,7 @@ def markdown_rows(stem):
 
 
 def test_csv_keeps_full_precision(finished, stem):
-    table = npat_table1(finished.plan, finished.layout)
+    table = reproduce(NPAT_TABLE1, finished.plan, finished.layout)
     again = pd.read_csv(f"{stem}.csv", keep_default_na=False, na_values={"error_percent": ""})
     assert again["error_percent"].equals(table["error_percent"])
     assert again.columns.tolist() == table.columns.tolist()
@@ -47,6 +47,27 @@ def test_cells_show_interval_seeds_and_masking(stem):
     assert rows["st model"][9] == "96.00 [92.0, 100.0]"
     assert rows["st model"][10:13] == ["5.00 [1.0, 10.0]", "99.00† [95.0, 100.0]", "100.00† [96.0, 100.0]"]
     assert rows["CAAT"][4:] == ["11.66", "22.00", "22.05", *["–"] * 6, "not run at this scale"]
+
+
+def test_the_labels_of_a_row_are_those_of_its_table(finished):
+    stem = finished.reports / "t"
+    write_table(reproduce(NPAT_TABLE3, finished.plan, finished.layout), stem, NPAT_TABLE3)
+    header, _, *rows = markdown_rows(stem)
+    assert header[:3] == ["Method", "β", "Published, CIFAR10: Clean"]
+    assert [row[:5] for row in rows[:2]] == [
+        ["NPDA", "0.5", "6.04", "47.90", "47.94"],
+        ["NPDA", "1", "6.20", "42.50", "42.53"],
+    ]
+    write_table(reproduce(NPAT_TABLE2, finished.plan, finished.layout), stem, NPAT_TABLE2)
+    assert "- Hidden size as printed" in read(stem, "md")
+
+
+def test_runs_of_ones_own_have_no_published_numbers(finished):
+    finished.add("mine", {"paper-space": (8, 80, 100), "pixel-space": (8, 80, 100)})
+    stem = finished.reports / "t"
+    write_table(reproduce(NPAT_TABLE1, finished.plan, finished.layout), stem, NPAT_TABLE1)
+    assert markdown_rows(stem)[-1][:8] == ["mine", "–", "–", "–", "–", "–", "–", "2.00 [0.0, 7.0]"]
+    assert "runs of params.yaml that are not in the paper" in read(stem, "md")
 
 
 @pytest.mark.parametrize("suffix", ["md", "tex", "html", "csv"])
@@ -97,7 +118,7 @@ def test_two_suites_in_one_space_are_told_apart(finished):
         threat = suite.threat.model_copy(update={"space": "pixel"})
         finished.plan.suites[key] = suite.model_copy(update={"threat": threat})
     stem = finished.reports / "t"
-    write_table(npat_table1(finished.plan, finished.layout), stem, title="T")
+    write_table(reproduce(NPAT_TABLE1, finished.plan, finished.layout), stem, NPAT_TABLE1)
     header = markdown_rows(stem)[0]
     assert header[7].startswith("Reproduced, pixel space (paper-space): ")
     assert header[10].startswith("Reproduced, pixel space (pixel-space): ")

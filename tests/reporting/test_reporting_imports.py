@@ -10,6 +10,7 @@ MODULES = (
     "published",
     "rendering",
     "results",
+    "sections",
     "tables",
     "wording",
 )

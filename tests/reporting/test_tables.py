@@ -1,15 +1,16 @@
+import dataclasses
 import json
 
 import pytest
 
 from robustfront.config.schema import PGDEvaluation, Suite, Threat
 from robustfront.errors import ArtefactError
-from robustfront.reporting.tables import npat_table1
+from robustfront.reporting.tables import NPAT_TABLE1, NPAT_TABLE2, NPAT_TABLE3, reproduce
 
 
 @pytest.fixture
 def table(finished):
-    return npat_table1(finished.plan, finished.layout)
+    return reproduce(NPAT_TABLE1, finished.plan, finished.layout)
 
 
 def line(table, run, suite, attack):
@@ -61,7 +62,7 @@ def test_every_line_says_that_a_small_scale_is_not_comparable(table):
 
 def test_the_paper_scale_claims_comparability(finished):
     finished.plan.scale = "paper"
-    assert set(npat_table1(finished.plan, finished.layout)["scale"]) == {"paper scale"}
+    assert set(reproduce(NPAT_TABLE1, finished.plan, finished.layout)["scale"]) == {"paper scale"}
 
 
 def test_a_failed_masking_check_marks_that_model_in_that_suite_only(table):
@@ -73,14 +74,46 @@ def test_a_failed_masking_check_marks_that_model_in_that_suite_only(table):
 def test_one_unchecked_seed_means_not_checked(finished):
     path = finished.layout.run("digits-pgd-at-s1-0a1b2c3d") / "eval" / "pixel-space-99.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"masking": []}))
-    table = npat_table1(finished.plan, finished.layout)
+    table = reproduce(NPAT_TABLE1, finished.plan, finished.layout)
     assert line(table, "pgd-at", "pixel-space", "pgd")["masking"] == "not checked"
+
+
+def test_runs_of_ones_own_stand_below_the_papers_rows(finished):
+    finished.add("mine", {"paper-space": (8, 80, 100), "pixel-space": (8, 80, 100)})
+    table = reproduce(NPAT_TABLE1, finished.plan, finished.layout)
+    assert table["run"].iloc[-1] == "mine"
+    found = line(table, "mine", "paper-space", "autoattack")
+    assert (found["row"], found["method"], found["error_percent"]) == (16, "mine", 25.0)
+    assert line(table, "mine", "published", "clean")["status"] == "not in the paper"
+    assert "mine" not in set(reproduce(NPAT_TABLE2, finished.plan, finished.layout)["run"])
+
+
+def test_a_start_of_the_papers_runs_is_not_a_run_of_ones_own(finished):
+    errors = {"paper-space": (8, 80, 100), "pixel-space": (8, 80, 100)}
+    start = finished.add("st-hidden-2x", errors)
+    child = finished.plan.runs[finished.add("npda-hidden-2x", errors)]
+    config = child.config.model_copy(update={"init": start})
+    finished.plan.runs[child.id] = dataclasses.replace(child, config=config)
+    table = reproduce(NPAT_TABLE1, finished.plan, finished.layout)
+    assert not {"st-hidden-2x", "npda-hidden-2x"} & set(table["run"])
+
+
+def test_a_run_of_table_1_fills_its_row_of_the_studies_too(finished):
+    for spec, label, value in ((NPAT_TABLE2, "hidden", "512"), (NPAT_TABLE3, "beta", "1.5")):
+        table = reproduce(spec, finished.plan, finished.layout)
+        found = line(table, "npda-pgd", "pixel-space", "autoattack")
+        assert (found[label], found["error_percent"]) == (value, 62.5)
+        others = table[(table["run"] != "npda-pgd") & (table["suite"] != "published")]
+        assert set(others["status"]) == {"not run at this scale"}
 
 
 def test_a_data_set_without_published_numbers_shows_the_reproduced_ones_alone(finished):
     (key, dataset), *_ = finished.plan.datasets.items()
     finished.plan.datasets[key] = dataset.model_copy(update={"published_as": None})
-    assert set(npat_table1(finished.plan, finished.layout)["suite"]) == {"paper-space", "pixel-space"}
+    assert set(reproduce(NPAT_TABLE1, finished.plan, finished.layout)["suite"]) == {
+        "paper-space",
+        "pixel-space",
+    }
 
 
 def test_columns_follow_the_kind_of_attack_not_its_name(empty_project):
@@ -90,7 +123,7 @@ def test_columns_follow_the_kind_of_attack_not_its_name(empty_project):
     }
     empty_project.plan.suites = {"s-1": Suite(name="s", threat=Threat(eps=0.1), attacks=attacks)}
     empty_project.add("st", {"s": (4, 8, 12)})
-    table = npat_table1(empty_project.plan, empty_project.layout)
+    table = reproduce(NPAT_TABLE1, empty_project.plan, empty_project.layout)
     found = line(table, "st", "s", "pgd")
     assert (found["attack_name"], found["error_percent"]) == ("weak", pytest.approx(2.0))
     assert "autoattack" not in set(table.loc[table["suite"] == "s", "attack"])
@@ -100,14 +133,14 @@ def test_a_missing_evaluation_is_named(finished):
     path = finished.layout.run("digits-st-s0-0a1b2c3d") / "eval" / "pixel-space-99.json"
     path.unlink()
     with pytest.raises(ArtefactError, match=r"digits-st-s0-0a1b2c3d/eval/pixel-space-99\.json: missing"):
-        npat_table1(finished.plan, finished.layout)
+        reproduce(NPAT_TABLE1, finished.plan, finished.layout)
 
 
 def test_an_evaluation_of_another_run_is_refused(finished):
     path = finished.layout.run("digits-st-s0-0a1b2c3d") / "eval" / "pixel-space-99.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"run": "other"}))
     with pytest.raises(ArtefactError, match="belongs to run 'other'"):
-        npat_table1(finished.plan, finished.layout)
+        reproduce(NPAT_TABLE1, finished.plan, finished.layout)
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", "{"])
@@ -115,4 +148,4 @@ def test_a_damaged_evaluation_is_named(finished, content):
     path = finished.layout.run("digits-st-s0-0a1b2c3d") / "eval" / "pixel-space-99.json"
     path.write_text(content)
     with pytest.raises(ArtefactError, match=r"pixel-space-99\.json: damaged"):
-        npat_table1(finished.plan, finished.layout)
+        reproduce(NPAT_TABLE1, finished.plan, finished.layout)

@@ -1,6 +1,12 @@
 # Tables, figures and the page a person opens first. Seconds each, so any edit of params.yaml refreshes them.
+# A notebook writes the files of its name and nothing else; all of them are outputs, so that a deleted one is remade.
 
-NOTEBOOKS = [path.stem for path in sorted(Path("notebooks").glob("*.py"))]
+TABLES = ["npat_table1", "npat_table2", "npat_table3"]
+FIGURES = ["npat_figure1", "npat_figure4", "npat_figure5"]
+RESULTS = ancient(
+    expand("results/runs/{run}/eval/{suite}.json", run=PLAN.runs, suite=PLAN.suites)
+    + expand("results/runs/{run}/manifest.json", run=PLAN.runs)
+)
 
 
 rule report:
@@ -8,29 +14,74 @@ rule report:
         "reports/index.html",
 
 
-rule notebook:
+rule table:
     input:
-        source="notebooks/{notebook}.py",
+        source="notebooks/{table}.py",
         params=PARAMS,
-        results=ancient(
-            expand("results/runs/{run}/eval/{suite}.json", run=PLAN.runs, suite=PLAN.suites)
-            + expand("results/runs/{run}/manifest.json", run=PLAN.runs)
-        ),
+        results=RESULTS,
     output:
-        html="reports/notebooks/{notebook}.html",
+        multiext("reports/tables/{table}", ".csv", ".md", ".tex", ".html"),
+        notebook="reports/notebooks/{table}.html",
     log:
-        "logs/notebooks/{notebook}.log",
+        "logs/notebooks/{table}.log",
+    wildcard_constraints:
+        table="|".join(TABLES),
     threads: 1
     shell:
-        "{ROBUSTFRONT} notebook {input.source} {output.html} > {log} 2>&1"
+        "{ROBUSTFRONT} notebook {input.source} {output.notebook} > {log} 2>&1"
+
+
+rule figure:
+    input:
+        source="notebooks/{figure}.py",
+        params=PARAMS,
+        results=RESULTS,
+    output:
+        multiext("reports/figures/{figure}", ".svg", ".png"),
+        notebook="reports/notebooks/{figure}.html",
+    log:
+        "logs/notebooks/{figure}.log",
+    wildcard_constraints:
+        figure="|".join(FIGURES),
+    threads: 1
+    shell:
+        "{ROBUSTFRONT} notebook {input.source} {output.notebook} > {log} 2>&1"
+
+
+rule training_curves:
+    input:
+        source="notebooks/training_curves.py",
+        params=PARAMS,
+        results=RESULTS,
+    output:
+        multiext("reports/figures/training_overview", ".svg", ".png"),
+        expand(
+            "reports/figures/training/{run}.{kind}", run=PLAN.runs, kind=["svg", "png"]
+        ),
+        notebook="reports/notebooks/training_curves.html",
+    log:
+        "logs/notebooks/training_curves.log",
+    threads: 1
+    shell:
+        "{ROBUSTFRONT} notebook {input.source} {output.notebook} > {log} 2>&1"
 
 
 rule page:
     input:
         params=PARAMS,
-        notebooks=expand("reports/notebooks/{notebook}.html", notebook=NOTEBOOKS),
+        tables=expand(
+            "reports/tables/{table}.{kind}",
+            table=TABLES,
+            kind=["csv", "md", "tex", "html"],
+        ),
+        figures=expand(
+            "reports/figures/{figure}.{kind}", figure=FIGURES, kind=["svg", "png"]
+        ),
+        curves=rules.training_curves.output,
+        notebooks=expand("reports/notebooks/{name}.html", name=[*TABLES, *FIGURES]),
     output:
-        "reports/index.html",
+        page="reports/index.html",
+        metrics="reports/metrics.json",
     log:
         "logs/page.log",
     threads: 1

@@ -1,4 +1,4 @@
-"""Training curves from history.csv: one figure per run, and all runs at a glance."""
+"""Training curves from history.csv: one figure per run, all runs at a glance, and NPAT's Figure 4."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from robustfront.artefacts import Layout
+from robustfront.reporting import wording
 from robustfront.reporting.drawing import (
     BLACK,
     BLUE,
@@ -22,6 +23,7 @@ from robustfront.reporting.drawing import (
     styled,
 )
 from robustfront.reporting.results import Plan, manifests, read_history, run_title
+from robustfront.reporting.tables import NOT_RUN
 
 _Curves = Mapping[str, tuple[str, str, Any]]
 """Column of the history -> label, colour, line style."""
@@ -42,6 +44,8 @@ _NULL_SPACE: _Curves = {
     "head_offset_in_row_space": ("head offset outside the null space", ORANGE, "-"),
 }
 _PARTS = (GREEN, ORANGE, SKY, GREY)
+
+FIGURE4 = {"npda-pgd": "NPDA + PGD-AT", "npgd-pgd": "NPGD + PGD-AT"}
 
 
 def training_curves(history: pd.DataFrame, *, title: str, selected_epoch: int | None = None) -> Figure:
@@ -104,6 +108,36 @@ def training_overview(histories: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
+def npat_figure4(plan: Plan, layout: Layout) -> Figure:
+    """S000 (NPAT), Figure 4: loss, and accuracy with robustness (%), after each epoch of NPDA and NPGD.
+
+    The paper does not say which variant it shows; these are the two with PGD samples. Two rows of panels per
+    data set of the plan, a column per method. Several seeds are averaged. Adversarial: under the PGD with
+    which the run's own validation attacks.
+    """
+    with styled():
+        figure = Figure(figsize=(7.6, 5.2 * len(plan.datasets)), layout="constrained")
+        grid = figure.subplots(2 * len(plan.datasets), 2, squeeze=False, sharex=True)
+        for position, (dataset_id, dataset) in enumerate(plan.datasets.items()):
+            for column, (run, name) in enumerate(FIGURE4.items()):
+                histories = [read_history(layout, found.id) for found in plan.find(run, dataset_id)]
+                seeds = f", mean of {len(histories)} seeds" if len(histories) > 1 else ""
+                losses, accuracies = grid[2 * position : 2 * position + 2, column]
+                losses.set_title(f"{name} on {dataset.name}{seeds}", loc="left")
+                if histories:
+                    mean = pd.concat(histories).groupby("epoch", as_index=False).mean()
+                    _curves(losses, mean, _LOSSES)
+                    _curves(accuracies, mean, _ACCURACIES, factor=100)
+                else:
+                    losses.text(0.5, 0.5, NOT_RUN, ha="center", transform=losses.transAxes, color=GREY)
+            grid[2 * position, 0].set_ylabel("loss")
+            grid[2 * position + 1, 0].set_ylabel("accuracy (%)")
+        for axes in grid[-1]:
+            axes.set_xlabel(f"epoch ({wording.scale_label(plan.scale)})")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+    return figure
+
+
 def write_training_curves(plan: Plan, layout: Layout, folder: Path) -> list[Path]:
     """Saves `training_overview` and `training/<run id>` in `folder`, as SVG and PNG; returns the PNGs."""
     histories = {run.id: read_history(layout, run.id) for run in plan.runs.values()}
@@ -124,12 +158,13 @@ def _curves(
     history: pd.DataFrame,
     curves: _Curves,
     *,
-    title: str,
+    title: str | None = None,
     factor: float = 1.0,
     legend: bool = True,
 ) -> None:
     """Draws those columns of the history that hold anything; epochs without a value are skipped over."""
-    axes.set_title(title, loc="left")
+    if title is not None:
+        axes.set_title(title, loc="left")
     drawn = 0
     for column, (label, colour, dash) in curves.items():
         if column in history and (known := history[["epoch", column]].dropna()).size:

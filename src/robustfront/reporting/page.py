@@ -1,12 +1,14 @@
-"""reports/index.html: the page a person opens first. Static, offline, refers to files beside it only."""
+"""reports/index.html: the page a person opens first. Static, offline, refers to files beside it only.
+
+Beside it reports/metrics.json, the headline numbers under names that a change of parameters keeps.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-from markupsafe import Markup
-
-from robustfront.artefacts import Layout, read_json, write_text
+from robustfront.artefacts import Layout, read_json, write_json, write_text
 from robustfront.config.schema import Dataset
 from robustfront.errors import ArtefactError
 from robustfront.reporting import wording
@@ -15,14 +17,20 @@ from robustfront.reporting.results import (
     Plan,
     PlannedRun,
     evaluation_seconds,
+    evaluations,
     manifests,
     masking_checks,
     run_title,
 )
+from robustfront.reporting.sections import PAPER, FigureSection
 
 UNKNOWN = "not recorded"
-FIGURES = ("figures/npat_figure1", "figures/training_overview")
-TABLE = "tables/npat_table1"
+OVERVIEW = FigureSection(
+    "curves",
+    "Training curves",
+    "figures/training_overview",
+    alt="Clean and adversarial validation accuracy per epoch, a small panel for each run.",
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,7 @@ class Card:
 
 
 def write_page(plan: Plan, results: Path, reports: Path) -> None:
-    """Writes `reports`/index.html from the artefacts in `results` and what the notebooks left in `reports`.
+    """Writes `reports`/index.html and metrics.json from `results` and what the notebooks left in `reports`.
 
     ArtefactError if a table, a figure or an artefact of a planned run is missing.
     """
@@ -63,11 +71,9 @@ def write_page(plan: Plan, results: Path, reports: Path) -> None:
         verdicts = [Verdict([(c["check"], c["passed"], c["detail"]) for c in found]) for found in by_suite]
         facts = _run_facts(plan, run, records[run.id])
         cards.append(Card(run_title(plan, run), run.id, facts, verdicts, f"figures/training/{run.id}"))
-    downloads = [f"{TABLE}.{kind}" for kind in ("html", "csv", "md", "tex")]
-    downloads += [
-        f"{stem}.{kind}" for stem in (*FIGURES, *(card.curves for card in cards)) for kind in ("svg", "png")
-    ]
-    for path in downloads:
+    files = [file for section in (*PAPER, OVERVIEW) for file in section.files]
+    files += [f"{card.curves}.{kind}" for card in cards for kind in ("svg", "png")]
+    for path in files:
         if not (reports / path).is_file():
             raise ArtefactError(f"{reports / path}: missing; run `snakemake report` to make it")
     html = template("page.html.j2").render(
@@ -78,12 +84,32 @@ def write_page(plan: Plan, results: Path, reports: Path) -> None:
         datasets={
             dataset.name: _dataset(dataset, layout.dataset(key)) for key, dataset in plan.datasets.items()
         },
+        paper=[(section, section.body(reports)) for section in PAPER],
         cards=cards,
         deviations=_deviations(plan, records),
-        table=Markup((reports / f"{TABLE}.html").read_text(encoding="utf-8")),
+        overview=OVERVIEW.body(reports),
         notebooks=sorted(path.stem for path in (reports / "notebooks").glob("*.html")),
     )
     write_text(reports / "index.html", html)
+    write_json(reports / "metrics.json", metrics(plan, layout))
+
+
+def metrics(plan: Plan, layout: Layout) -> dict[str, Any]:
+    """Data set -> run -> suite -> attack -> error in percent, the mean over seeds; for `dvc metrics diff`."""
+    by_name: dict[tuple[str, ...], list[float]] = {}
+    for run_id, suite_id, attack, error in evaluations(plan, layout)[
+        ["run_id", "suite_id", "attack", "error"]
+    ].itertuples(index=False):
+        run, suite = plan.runs[run_id], plan.suites[suite_id]
+        for name in run.names:
+            by_name.setdefault((run.config.dataset.name, name, suite.name, attack), []).append(error)
+    found: dict[str, Any] = {}
+    for (*path, attack), errors in by_name.items():
+        place = found
+        for key in path:
+            place = place.setdefault(key, {})
+        place[attack] = round(100 * fmean(errors), 4)
+    return found
 
 
 def _facts(plan: Plan, records: dict[str, dict[str, Any]], evaluating: float) -> dict[str, str]:

@@ -10,14 +10,8 @@ import jinja2
 import pandas as pd
 
 from robustfront.artefacts import write_text
-from robustfront.reporting.tables import NOT_RUN, PUBLISHED
+from robustfront.reporting.tables import NOT_IN_PAPER, NOT_RUN, PUBLISHED, PaperTable
 
-LABELS = {
-    "method": "Model",
-    "generation": "Adv. gen. method",
-    "loss": "Loss",
-    "pretrained": "Pretrained model",
-}
 FAILED = "†"
 MISSING = "–"
 
@@ -36,10 +30,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class View:
-    """One data set's part of a table as printed. `groups`: (heading, number of columns) from the left."""
+    """One data set's part of a table as printed.
+
+    `labels`: how many columns, from the left, name the row. `groups`: (heading, number of columns).
+    """
 
     caption: str
     scale: str
+    labels: int
     groups: list[tuple[str, int]]
     columns: list[Cell]
     rows: list[list[Cell]]
@@ -51,15 +49,22 @@ class View:
         return [heading for heading, width in self.groups for _ in range(width)]
 
 
-def write_table(table: pd.DataFrame, stem: Path, *, title: str) -> None:
-    """Writes `stem`.csv, .md, .tex (needs booktabs and graphicx) and .html (a fragment), each atomically."""
-    views = [_view(part, title) for _, part in table.groupby("dataset", sort=False)]
-    write_text(stem.with_name(stem.name + ".csv"), table.to_csv(index=False, lineterminator="\n"))
-    write_text(stem.with_name(stem.name + ".md"), "\n".join(map(_markdown, views)))
-    write_text(stem.with_name(stem.name + ".tex"), "\n".join(map(_latex, views)))
-    write_text(
-        stem.with_name(stem.name + ".html"), template("table.html.j2").render(views=views, labels=len(LABELS))
-    )
+def write_table(table: pd.DataFrame, stem: Path, spec: PaperTable) -> None:
+    """Writes what `tables.reproduce` returns as `stem`.csv, .md, .tex and .html (a fragment)."""
+    views = [_view(part, spec) for _, part in table.groupby("dataset", sort=False)]
+    texts = {
+        "csv": table.to_csv(index=False, lineterminator="\n"),
+        "md": "\n".join(map(_markdown, views)),
+        "tex": "\n".join(map(_latex, views)),
+        "html": template("table.html.j2").render(views=views),
+    }
+    write_formats(texts, stem)
+
+
+def write_formats(texts: Mapping[str, str], stem: Path) -> None:
+    """Writes each text to `stem`.<suffix>, atomically."""
+    for suffix, text in texts.items():
+        write_text(stem.with_name(f"{stem.name}.{suffix}"), text)
 
 
 @cache
@@ -72,9 +77,9 @@ def template(name: str) -> jinja2.Template:
     return environment.get_template(name)
 
 
-def _view(table: pd.DataFrame, title: str) -> View:
+def _view(table: pd.DataFrame, spec: PaperTable) -> View:
     dataset, published_as, scale = (str(table[name].iloc[0]) for name in ("dataset", "published_as", "scale"))
-    groups, columns = [("", len(LABELS))], [Cell(name) for name in LABELS.values()]
+    groups, columns = [("", len(spec.labels))], [Cell(name) for name in spec.labels.values()]
     sources = {}
     for suite in table["suite"].unique():
         part = table[table["suite"] == suite]
@@ -84,12 +89,19 @@ def _view(table: pd.DataFrame, title: str) -> View:
         columns += [_column(part[part["attack"] == attack]) for attack in sources[suite]]
     rows = []
     for _, part in table.groupby("row", sort=False):
-        cells = [Cell(part[label].iloc[0] or MISSING) for label in LABELS]
+        cells = [Cell(part[label].iloc[0] or MISSING) for label in spec.labels]
         numbers = {(line["suite"], line["attack"]): line for line in part.to_dict("records")}
         cells += [_number(numbers[suite, name]) for suite, attacks in sources.items() for name in attacks]
         rows.append([*cells, _seeds(part)])
-    caption = f"{title}: errors in percent (lower is better), reproduced on {dataset}"
-    return View(caption, scale, [*groups, ("", 1)], [*columns, Cell("Seeds")], rows, _notes(table))
+    return View(
+        caption=f"{spec.title}: errors in percent (lower is better), reproduced on {dataset}",
+        scale=scale,
+        labels=len(spec.labels),
+        groups=[*groups, ("", 1)],
+        columns=[*columns, Cell("Seeds")],
+        rows=rows,
+        notes=[*spec.notes, *_notes(table)],
+    )
 
 
 def _heading(table: pd.DataFrame, suite: str) -> str:
@@ -107,7 +119,7 @@ def _column(part: pd.DataFrame) -> Cell:
 
 
 def _number(line: Mapping[Hashable, Any]) -> Cell:
-    if line["status"] == NOT_RUN:
+    if line["status"] in (NOT_RUN, NOT_IN_PAPER):
         return Cell(MISSING)
     value = f"{line['error_percent']:.2f}"
     if line["status"] == PUBLISHED:
@@ -139,6 +151,8 @@ def _notes(table: pd.DataFrame) -> list[str]:
         notes.append(f"{FAILED}: a gradient-masking check failed, so the true robust error may be higher.")
     if (table["status"] == NOT_RUN).any():
         notes.append(f"{MISSING}: {NOT_RUN}; the published numbers are kept.")
+    if (table["status"] == NOT_IN_PAPER).any():
+        notes.append("Rows without published numbers are runs of params.yaml that are not in the paper.")
     return notes
 
 
@@ -148,7 +162,7 @@ def _markdown(view: View) -> str:
     frame = pd.DataFrame(
         [[str(cell).replace("|", r"\|") for cell in row] for row in view.rows], columns=columns
     )
-    sides = ["left"] * len(LABELS) + ["right"] * (len(columns) - len(LABELS))
+    sides = ["left"] * view.labels + ["right"] * (len(columns) - view.labels)
     body = frame.to_markdown(index=False, disable_numparse=True, colalign=sides)
     notes = "\n".join(f"- {note}" for note in view.notes)
     return f"### {view.caption}\n\n**{view.scale}**\n\n{body}\n\n{notes}\n"
@@ -157,7 +171,7 @@ def _markdown(view: View) -> str:
 def _latex(view: View) -> str:
     columns = pd.MultiIndex.from_arrays([view.headings, [_latex_cell(column) for column in view.columns]])
     frame = pd.DataFrame([[_latex_cell(cell) for cell in row] for row in view.rows], columns=columns)
-    sides = "l" * len(LABELS) + "r" * (len(columns) - len(LABELS))
+    sides = "l" * view.labels + "r" * (len(columns) - view.labels)
     body = frame.style.hide(axis="index").to_latex(hrules=True, multicol_align="c", column_format=sides)
     first, newline, rest = body.partition(" \\\\\n")
     rules, start = "", 1
@@ -168,17 +182,17 @@ def _latex(view: View) -> str:
     return (
         "% needs \\usepackage{booktabs,graphicx}\n"
         "\\providecommand{\\stacked}[2]{\\begin{tabular}{@{}r@{}}#1\\\\{\\scriptsize #2}\\end{tabular}}\n"
-        f"\\begin{{table*}}\n\\centering\n\\caption{{{_latex_text(caption)}}}\n"
+        f"\\begin{{table*}}\n\\centering\n\\caption{{{latex_text(caption)}}}\n"
         f"\\resizebox{{\\textwidth}}{{!}}{{%\n{first}{newline}{rules}\n{rest.rstrip()}%\n}}\n\\end{{table*}}\n"
     )
 
 
 def _latex_cell(cell: Cell) -> str:
-    value, detail = _latex_text(cell.value + cell.mark), _latex_text(cell.detail)
+    value, detail = latex_text(cell.value + cell.mark), latex_text(cell.detail)
     return f"\\stacked{{{value}}}{{{detail}}}" if detail else value
 
 
-def _latex_text(text: str) -> str:
+def latex_text(text: str) -> str:
     """Escaped, and ASCII: the file compiles with every engine and encoding."""
     for character in "&%$#_{}":
         text = text.replace(character, f"\\{character}")

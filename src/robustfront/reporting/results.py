@@ -94,7 +94,9 @@ def run_title(plan: Plan, run: PlannedRun) -> str:
     """The run's name in params.yaml, with data set and seed if the plan has several: `npgd-pgd, seed 1`."""
     several_seeds = len({other.config.seed for other in plan.runs.values()}) > 1
     dataset = f" on {run.config.dataset.name}" if len(plan.datasets) > 1 else ""
-    return " = ".join(run.names) + dataset + (f", seed {run.config.seed}" if several_seeds else "")
+    return (
+        (" = ".join(run.names) or run.id) + dataset + (f", seed {run.config.seed}" if several_seeds else "")
+    )
 
 
 def _evaluation_files(plan: Plan, layout: Layout) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -1,5 +1,7 @@
 """Paper tables: published and reproduced numbers in one tidy frame. `rendering` writes it to files."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -13,18 +15,56 @@ from robustfront.reporting.results import Plan, evaluations, masking_checks
 
 PUBLISHED = "published"
 NOT_RUN = "not run at this scale"
-LABELS = ["row", "run", "method", "generation", "loss", "pretrained"]
+NOT_IN_PAPER = "not in the paper"
 # S000, section 4: it normalises its inputs and follows CAAT, whose code attacks the normalised image.
 PUBLISHED_THREAT = "L∞, ε = 8/255, most likely of (x − mean)/std"
 PRINTED = {"clean": "Clean", "pgd": "PGD", "autoattack": "AA"}
 
 
-def npat_table1(plan: Plan, layout: Layout) -> pd.DataFrame:
-    """S000 (NPAT), Table 1: clean, PGD and AutoAttack error of 15 models, for every data set of the plan.
+@dataclass(frozen=True)
+class PaperTable:
+    """A table of a paper. `published`: its printed numbers; `labels`: column of those -> its heading.
+
+    `own_runs`: below the paper's rows come the runs of params.yaml that no table of the paper names.
+    """
+
+    title: str
+    published: str
+    labels: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+    own_runs: bool = False
+
+
+NPAT_TABLE1 = PaperTable(
+    "NPAT (S000), Table 1",
+    "s000_table1",
+    {
+        "method": "Model",
+        "generation": "Adv. gen. method",
+        "loss": "Loss",
+        "pretrained": "Pretrained model",
+    },
+    own_runs=True,
+)
+NPAT_TABLE2 = PaperTable(
+    "NPAT (S000), Table 2",
+    "s000_table2",
+    {"method": "Method", "hidden": "Hidden size"},
+    (
+        "Hidden size as printed, for a network with 512 features: 512 is the network without an extra layer. "
+        "A narrower network has a layer as many times as wide as its features.",
+    ),
+)
+NPAT_TABLE3 = PaperTable("NPAT (S000), Table 3", "s000_table3", {"method": "Method", "beta": "β"})
+NPAT_TABLES = (NPAT_TABLE1, NPAT_TABLE2, NPAT_TABLE3)
+
+
+def reproduce(spec: PaperTable, plan: Plan, layout: Layout) -> pd.DataFrame:
+    """The paper's table with our errors beside the printed ones, for every data set of the plan.
 
     A line per table row, data set, source (`suite`: `published` or the name of a suite) and attack:
 
-    - `row`, `run`, `method`, `generation`, `loss`, `pretrained`: the paper's row and its labels as printed;
+    - `row`, `run`: the paper's row and the name of its run in params.yaml; then the labels as printed;
     - `dataset`, `published_as`: our data set and the one whose printed numbers stand beside it;
     - `suite`, `space`, `threat`: the source and its threat model;
     - `attack` (clean, pgd, autoattack), `attack_name`: the column, and the suite's attack that fills it;
@@ -32,54 +72,71 @@ def npat_table1(plan: Plan, layout: Layout) -> pd.DataFrame:
       interval; of several, mean and Student-t 95 % interval over seeds (it may leave [0, 100]);
     - `seeds`, `n`: how many seeds, how many test images each;
     - `masking`: whether all gradient-masking checks passed: `passed`, `failed`, `not checked`;
-    - `status`: `published`, `reproduced` or `not run at this scale`;  `scale`: the label of the scale.
+    - `status`: `published`, `not in the paper`, `reproduced` or `not run at this scale`;
+    - `scale`: the label of the scale.
 
     ArtefactError if an evaluation of the plan is missing.
     """
-    published = read_published("s000_table1")
-    measured = evaluations(plan, layout)
-    checks = masking_checks(plan, layout)
+    labels = ["row", "run", *spec.labels]
+    published = read_published(spec.published)
+    printed_rows = published[labels].drop_duplicates().to_dict("records")
+    rows = [{str(key): value for key, value in row.items()} for row in printed_rows]
+    for name in _own_runs(plan) if spec.own_runs else ():
+        rows.append(dict.fromkeys(labels, "") | {"row": len(rows) + 1, "run": name, "method": name})
+    measured, checks = evaluations(plan, layout), masking_checks(plan, layout)
     lines: list[dict[str, Any]] = []
     for dataset_id, dataset in plan.datasets.items():
         where = {"dataset": dataset.name, "published_as": dataset.published_as or ""}
         printed = published[published["dataset"] == dataset.published_as]
-        for number in printed.to_dict("records"):
-            source = {"suite": PUBLISHED, "space": "", "threat": PUBLISHED_THREAT}
-            column = {
-                "attack": number["attack"],
-                "attack_name": PRINTED[number["attack"]],
-                "status": PUBLISHED,
-            }
-            labels = {key: number[key] for key in LABELS}
-            lines.append(labels | where | source | column | {"error_percent": number["error_percent"]})
-        for row in published[LABELS].drop_duplicates().to_dict("records"):
-            labels = {key: row[key] for key in LABELS}
-            runs = [run.id for run in plan.find(labels["run"], dataset_id)]
+        numbers = printed.set_index(["row", "attack"])["error_percent"]
+        for row in rows:
+            key = row | where
+            for attack in printed["attack"].unique():
+                known = (row["row"], attack) in numbers.index
+                source = {"suite": PUBLISHED, "space": "", "threat": PUBLISHED_THREAT}
+                column = {"attack": attack, "attack_name": PRINTED[attack]}
+                value = {"error_percent": numbers[row["row"], attack]} if known else {}
+                status = PUBLISHED if known else NOT_IN_PAPER
+                lines.append(key | source | column | value | {"status": status})
+            runs = [run.id for run in plan.find(str(row["run"]), dataset_id)]
             for suite_id, suite in plan.suites.items():
-                source = {
-                    "suite": suite.name,
-                    "space": suite.threat.space,
-                    "threat": wording.threat(suite.threat),
-                }
+                threat = wording.threat(suite.threat)
+                source = {"suite": suite.name, "space": suite.threat.space, "threat": threat}
                 here = measured[measured["run_id"].isin(runs) & (measured["suite_id"] == suite_id)]
-                for kind, name in _columns(suite).items():
-                    column = {
-                        "attack": kind,
-                        "attack_name": name,
-                        "status": "reproduced" if runs else NOT_RUN,
-                    }
-                    numbers = _summarise(here[here["attack"] == name]) if runs else {}
-                    verdict = {"masking": _masking(checks, runs, suite_id)} if runs else {}
-                    lines.append(labels | where | source | column | numbers | verdict)
-    return _tidy(lines, wording.scale_label(plan.scale))
+                status = "reproduced" if runs else NOT_RUN
+                verdict = {"masking": masking_verdict(checks, runs, suite_id)} if runs else {}
+                for attack, name in columns(suite).items():
+                    column = {"attack": attack, "attack_name": name, "status": status}
+                    value = _summarise(here[here["attack"] == name]) if runs else {}
+                    lines.append(key | source | column | value | verdict)
+    return _tidy(lines, labels, wording.scale_label(plan.scale))
 
 
-def _columns(suite: Suite) -> dict[str, str]:
-    """Table column -> name of the suite's first attack of that kind."""
-    columns = {"clean": "clean"}
+def columns(suite: Suite) -> dict[str, str]:
+    """Table column (clean, pgd, autoattack) -> name of the suite's first attack of that kind."""
+    found = {"clean": "clean"}
     for name, attack in suite.attacks.items():
-        columns.setdefault(attack.kind, name)
-    return columns
+        found.setdefault(attack.kind, name)
+    return found
+
+
+def masking_verdict(checks: pd.DataFrame, runs: list[str], suite_id: str) -> str:
+    """passed, failed or not checked, over all seeds: a run without checks is not a run that passed.
+
+    `checks`: what `results.masking_checks` returns.
+    """
+    checks = checks[checks["run_id"].isin(runs) & (checks["suite_id"] == suite_id)]
+    if not checks["passed"].all():
+        return "failed"
+    return "passed" if checks["run_id"].nunique() == len(runs) else "not checked"
+
+
+def _own_runs(plan: Plan) -> list[str]:
+    """Names of the runs that no table names and from which no run of a table starts."""
+    known = {name for spec in NPAT_TABLES for name in read_published(spec.published)["run"]}
+    starts = {run.config.init for run in plan.runs.values() if known & set(run.names)}
+    own = [run for run in plan.runs.values() if run.id not in starts and not known & set(run.names)]
+    return list(dict.fromkeys(run.names[0] for run in own if run.names))
 
 
 def _summarise(seeds: pd.DataFrame) -> dict[str, Any]:
@@ -95,17 +152,9 @@ def _summarise(seeds: pd.DataFrame) -> dict[str, Any]:
     return numbers | {"error_percent": mean, "low_percent": low, "high_percent": high, "interval": interval}
 
 
-def _masking(checks: pd.DataFrame, runs: list[str], suite_id: str) -> str:
-    """The verdict over all seeds: a run without checks is not a run that passed."""
-    checks = checks[checks["run_id"].isin(runs) & (checks["suite_id"] == suite_id)]
-    if not checks["passed"].all():
-        return "failed"
-    return "passed" if checks["run_id"].nunique() == len(runs) else "not checked"
-
-
-def _tidy(lines: list[dict[str, Any]], scale: str) -> pd.DataFrame:
-    columns = [
-        *LABELS,
+def _tidy(lines: list[dict[str, Any]], labels: list[str], scale: str) -> pd.DataFrame:
+    order = [
+        *labels,
         "dataset",
         "published_as",
         "suite",
@@ -115,6 +164,6 @@ def _tidy(lines: list[dict[str, Any]], scale: str) -> pd.DataFrame:
         "attack_name",
         "status",
     ]
-    columns += ["error_percent", "low_percent", "high_percent", "interval", "seeds", "n", "masking"]
-    table = pd.DataFrame([{"interval": "", "masking": ""} | line for line in lines], columns=columns)
+    order += ["error_percent", "low_percent", "high_percent", "interval", "seeds", "n", "masking"]
+    table = pd.DataFrame([{"interval": "", "masking": ""} | line for line in lines], columns=order)
     return table.astype({"seeds": "Int64", "n": "Int64"}).assign(scale=scale)

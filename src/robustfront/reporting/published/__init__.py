@@ -6,11 +6,12 @@ import pandas as pd
 
 
 def read_published(name: str) -> pd.DataFrame:
-    """The published table `name`, one line per printed number; empty labels are empty strings.
+    """The published table `name`, one line per printed number.
 
-    `s000_table1`: NPAT (S000), Table 1. Columns: `row` (position in the table), `run` (its name in
-    params.yaml), `method`, `generation`, `loss`, `pretrained` (the labels as printed), `dataset`, `attack`
-    (clean, pgd, autoattack), `eps` (nominal), `error_percent`.
+    `s000_table1`, `s000_table2`, `s000_table3`: NPAT (S000). Columns: `row` (position in the table), `run`
+    (its name in params.yaml), the labels of the row as printed (texts, empty where the paper has none),
+    `dataset`, `attack` (clean, pgd, autoattack), `eps` (nominal), `error_percent`.
     """
     with resources.files(__name__).joinpath(f"{name}.csv").open(encoding="utf-8") as file:
-        return pd.read_csv(file, keep_default_na=False)
+        table = pd.read_csv(file, keep_default_na=False, dtype=str)
+    return table.astype({"row": int, "error_percent": float})
