@@ -43,11 +43,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
     If the body raises, or the disk is full, the temporary file is removed and an older `path` is untouched.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    temporary: Path | None = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+        os.close(handle)
+        temporary = Path(name)
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
@@ -55,10 +56,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     except OSError as error:
         raise ArtefactError(
-            f"{path}: cannot be written: {error.strerror or error}; free the disk or fix the permissions, then start again"
+            f"{path}: cannot be written: {error.strerror or error}; "
+            "free the disk or fix the permissions, then start again"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -67,7 +70,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Indented JSON with sorted keys and a final newline; NaN is refused."""
+    """Indented JSON with sorted keys and a final newline. ValueError for NaN and infinity."""
     write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
@@ -77,8 +80,12 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ArtefactError(f"{path}: missing; run `snakemake` to make it") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # not JSON, or not even UTF-8
         raise ArtefactError(f"{path}: damaged ({error}); delete it and run `snakemake` again") from None
+    except OSError as error:
+        raise ArtefactError(
+            f"{path}: cannot be read: {error.strerror or error}; fix its permissions"
+        ) from error
 
 
 def sha256(path: Path) -> str:

@@ -1,8 +1,14 @@
-"""The command line: one verb per pipeline stage. Heavy imports happen inside the verbs."""
+"""The command line: one verb per pipeline stage.
+
+Heavy imports happen inside the verbs, after the plan is made: help, and a mistake in params.yaml, are quick.
+"""
 
 from __future__ import annotations
 
+import re
 import sys
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,22 +21,40 @@ from robustfront.errors import ConfigError, RobustfrontError
 if TYPE_CHECKING:
     import torch
 
-    from robustfront.planning import Plan, PlannedRun
+    from robustfront.planning import Plan
 
 
 T = TypeVar("T")
 
 
+@dataclass
 class _Options:
     """What the whole command shares: where params.yaml is, which scale, where results go."""
 
-    def __init__(self, params: Path, scale: str | None, results: Path) -> None:
-        self.params, self.scale, self.results = params, scale, results
+    params: Path
+    scale: str | None
+    results: Path
 
+    @cached_property
     def plan(self) -> Plan:
         from robustfront.planning import load_plan
 
         return load_plan(self.params, self.scale)
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.results, self.results.parent / "checkpoints")
+
+    def pick(self, known: dict[str, T], wanted: str, what: str) -> T:
+        """One of the plan's runs, suites, ... ConfigError if `wanted` is not among them."""
+        from robustfront.config.validation import did_you_mean
+
+        if wanted not in known:
+            raise ConfigError(
+                f"{self.params}: scale '{self.plan.scale}' has no {what} {wanted!r}"
+                f"{did_you_mean(wanted, known)}; `robustfront plan` lists them"
+            )
+        return known[wanted]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -52,19 +76,20 @@ def cli(context: click.Context, params: Path, scale: str | None, results: Path) 
 @click.pass_obj
 def plan(options: _Options) -> None:
     """Print the runs, jobs, and an estimate of time, memory and disk. Runs nothing."""
-    from robustfront.methods import load_methods
     from robustfront.planning.render import render
 
-    click.echo(render(options.plan(), load_methods(), options.results))
+    click.echo(render(options.plan, options.results))
 
 
 @cli.command()
-def methods() -> None:
-    """List the training methods and their parameters."""
+@click.pass_obj
+def methods(options: _Options) -> None:
+    """List the training methods and their parameters, your own included."""
+    from robustfront.config.params import load_extensions
     from robustfront.methods import load_methods
     from robustfront.planning.render import render_methods
 
-    click.echo(render_methods(load_methods()))
+    click.echo(render_methods(load_methods(load_extensions(options.params))))
 
 
 @cli.command()
@@ -73,7 +98,7 @@ def prepare(options: _Options) -> None:
     """Write the resolved config.yaml of every planned run."""
     from robustfront.planning.files import write_configs
 
-    write_configs(options.plan(), options.results)
+    write_configs(options.plan, options.results)
 
 
 @cli.command()
@@ -84,10 +109,10 @@ def prepare(options: _Options) -> None:
 @click.pass_obj
 def data(options: _Options, dataset_id: str, raw: Path) -> None:
     """Download, verify, split and store a data set."""
+    dataset = options.pick(options.plan.datasets, dataset_id, "data set")
     from robustfront.data.store import prepare as prepare_data
 
-    dataset = _pick(options.plan().datasets, dataset_id, "data set")
-    prepare_data(dataset, raw, _layout(options).dataset(dataset_id))
+    prepare_data(dataset, raw, options.layout.dataset(dataset_id))
 
 
 @cli.command()
@@ -96,11 +121,10 @@ def data(options: _Options, dataset_id: str, raw: Path) -> None:
 @click.pass_obj
 def train(options: _Options, run_id: str, device: str) -> None:
     """Train one run, or go on where it was stopped."""
-    from robustfront.methods import load_methods
+    planned = options.pick(options.plan.runs, run_id, "run")
     from robustfront.training.session import train as train_run
 
-    planned = _run(options, run_id)
-    train_run(planned, load_methods(), _layout(options), _device(device))
+    train_run(planned, options.plan.methods, options.layout, _device(device))
 
 
 @cli.command()
@@ -108,10 +132,10 @@ def train(options: _Options, run_id: str, device: str) -> None:
 @click.pass_obj
 def projector(options: _Options, projector_id: str) -> None:
     """Compute the null-space projector of a trained run's head."""
+    wanted = options.pick(options.plan.projectors, projector_id, "projector")
     from robustfront.models import nullspace, weights
 
-    wanted = _pick(options.plan().projectors, projector_id, "projector")
-    layout = _layout(options)
+    layout = options.layout
     state = weights.load_weights(layout.run(wanted.run_id) / "model.safetensors")
     nullspace.compute(state["head.weight"], wanted.rank_tolerance).save(layout.projector(projector_id))
 
@@ -123,10 +147,11 @@ def projector(options: _Options, projector_id: str) -> None:
 @click.pass_obj
 def evaluate(options: _Options, run_id: str, suite_id: str, device: str) -> None:
     """Attack a trained run with one suite."""
+    planned = options.pick(options.plan.runs, run_id, "run")
+    suite = options.pick(options.plan.suites, suite_id, "suite")
     from robustfront.evaluation.session import evaluate_run
 
-    suite = _pick(options.plan().suites, suite_id, "suite")
-    evaluate_run(_run(options, run_id), suite, suite_id, _layout(options), _device(device))
+    evaluate_run(planned, suite, suite_id, options.layout, _device(device))
 
 
 @cli.command()
@@ -156,51 +181,29 @@ def notebook(options: _Options, source: Path, html: Path, reports: Path) -> None
 @click.pass_obj
 def page(options: _Options, reports: Path) -> None:
     """Write reports/index.html, the page to open first."""
+    plan = options.plan
     from robustfront.reporting.page import write_page
 
-    write_page(options.plan(), options.results, reports)
-
-
-def _run(options: _Options, run_id: str) -> PlannedRun:
-    return _pick(options.plan().runs, run_id, "run")
-
-
-def _pick(known: dict[str, T], wanted: str, what: str) -> T:
-    from robustfront.config.validation import did_you_mean
-
-    if wanted not in known:
-        raise ConfigError(
-            f"params.yaml plans no {what} '{wanted}' (edited since?); `robustfront plan` lists them{did_you_mean(wanted, known)}"
-        )
-    return known[wanted]
-
-
-def _layout(options: _Options) -> Layout:
-    return Layout(options.results, options.results.parent / "checkpoints")
+    write_page(plan, options.results, reports)
 
 
 def _device(wanted: str) -> torch.device:
     """The device asked for; `auto` is CUDA where there is one. ConfigError where it is missing."""
-    import os
-
     import torch
 
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "0")) or torch.get_num_threads())
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(wanted)
-    except RuntimeError:
-        raise ConfigError(f"--device {wanted}: write auto, cpu, cuda or cuda:N") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(
-            f"--device {wanted}: this machine has {torch.cuda.device_count()} CUDA device(s); use --device cpu"
-        )
-    return device
+    match = re.fullmatch(r"cpu|cuda(?::([0-9]+))?", wanted)
+    if match is None:
+        raise ConfigError(f"--device {wanted}: must be auto, cpu, cuda or cuda:N")
+    present = torch.cuda.device_count()
+    if wanted != "cpu" and int(match[1] or 0) >= present:
+        raise ConfigError(f"--device {wanted}: this machine has {present} CUDA device(s); use --device cpu")
+    return torch.device(wanted)
 
 
 def main() -> None:
-    """Entry point: errors of ours become one message and an exit code, never a traceback."""
+    """Entry point. Errors of ours become a message and an exit code, never a traceback."""
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:
@@ -211,7 +214,3 @@ def main() -> None:
     except RobustfrontError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
-
-
-if __name__ == "__main__":
-    main()

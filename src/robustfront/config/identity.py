@@ -4,15 +4,35 @@ import hashlib
 import json
 from typing import Any
 
-from pydantic import BaseModel
+from robustfront.config.schema import Dataset, Run, Suite
 
 
-def canonical_json(value: BaseModel | dict[str, Any]) -> str:
-    """JSON with sorted keys and shortest round-trip floats: one text per config."""
-    data = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
+def digest(value: dict[str, Any], length: int = 8) -> str:
+    """First `length` hex digits of the SHA-256 of its JSON with sorted keys and shortest floats."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
 
 
-def digest(value: BaseModel | dict[str, Any], length: int = 8) -> str:
-    """First `length` hex digits of the SHA-256 of the canonical JSON."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:length]
+def dataset_id(dataset: Dataset) -> str:
+    """Identity of the stored images: their files and splits, not what is done to them in training."""
+    images = {key: value for key, value in _identity(dataset).items() if key not in _TRAINING_ONLY}
+    return f"{dataset.name}-{digest(images)}"
+
+
+def suite_id(suite: Suite) -> str:
+    """Identity of what is attacked how; the order of the attacks changes no result."""
+    return f"{suite.name}-{digest(suite.model_dump(mode='json', exclude={'name'}), 6)}"
+
+
+def run_digest(run: Run) -> str:
+    """Hash of everything that decides the weights."""
+    return digest(run.model_dump(mode="json", exclude={"dataset"}) | {"dataset": _identity(run.dataset)})
+
+
+_TRAINING_ONLY = {"name", "normalisation", "augmentation"}
+
+
+def _identity(dataset: Dataset) -> dict[str, Any]:
+    """Without the published column shown beside ours, and without the place of files that a checksum pins."""
+    pinned = dataset.source != "npz" or dataset.checksums is not None
+    return dataset.model_dump(mode="json", exclude={"published_as", *(("path",) if pinned else ())})

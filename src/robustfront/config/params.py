@@ -1,13 +1,17 @@
-"""The shape of params.yaml: data sets, scales, runs. The file is read and checked here; `planning` turns it into runs."""
+"""params.yaml: its data sets, scales and runs, read and checked. `planning` turns them into a plan."""
 
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from robustfront.config.quantities import Count, Positive
+from robustfront.config.layers import Layer, written_at
+from robustfront.config.quantities import Count, Name, Positive, ProperFraction, Seed
+from robustfront.config.runs import NamedRun, expand
 from robustfront.config.schema import Ascent, Config, Dataset, Model, Suite, Threat, Training
-from robustfront.config.validation import did_you_mean, validate
+from robustfront.config.validation import LISTED, did_you_mean, validate
 from robustfront.config.yaml_loader import load_yaml
 from robustfront.errors import ConfigError
 
@@ -31,114 +35,157 @@ class Scale(Config):
 
     note: str = Field(description="one line a reader sees beside every number of this scale")
     datasets: tuple[str, ...] = Field(min_length=1)
-    seeds: tuple[int, ...] = Field((0,), min_length=1)
-    runs: Literal["all"] | tuple[str, ...] = "all"
+    seeds: tuple[Seed, ...] = Field((0,), min_length=1)
+    runs: Literal["all"] | tuple[str, ...] = Field("all", description="names under `runs`, or a sweep's")
     model: Model
     threat: Threat = Field(description="of training attacks")
     attack: Ascent = Field(description="of training attacks")
     training: Budgets
-    suites: dict[str, dict[str, Any]] = Field(min_length=1)
+    suites: dict[Name, Suite] = Field(min_length=1)
     throughput: Throughput
 
 
-class RunEntry(Config):
-    """One line of `runs:`; every other key of it belongs to the method."""
+@dataclass(frozen=True)
+class Params:
+    """params.yaml, checked. `entries`: key under `runs` -> names of its runs, several if it has a sweep."""
 
-    method: str
-    init: str | None = None
-    model: dict[str, Any] = {}
-    training: dict[str, Any] = {}
-    sweep: dict[str, list[Any]] = {}
-    params: dict[str, Any] = {}
-
-
-class Params(Config):
-    """params.yaml, checked."""
-
+    source: str
     scale: str
     scales: dict[str, Scale]
     datasets: dict[str, Dataset]
-    runs: dict[str, RunEntry]
-    rank_tolerance: Positive
+    runs: dict[str, NamedRun]
+    entries: dict[str, list[str]]
+    rank_tolerance: float
+    extensions: list[Path]
+
+
+class _Extensions(BaseModel):
+    """The one key that listing the methods needs, whatever else is wrong with the file."""
+
     extensions: tuple[str, ...] = ()
-    source: str = "params.yaml"
+
+
+class _File(_Extensions):
+    """The keys of params.yaml. Scales, data sets and runs are looked into one by one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    scale: str
+    defaults: dict[str, Any] = Field({}, description="merged into every scale")
+    scales: dict[Name, dict[str, Any]]
+    datasets: dict[Name, dict[str, Any]]
+    runs: dict[Name, dict[str, Any]] = Field(min_length=1)
+    rank_tolerance: ProperFraction
 
 
 def load_params(path: Path) -> Params:
     """params.yaml as `Params`. ConfigError naming key, value and what is allowed."""
     source = str(path)
-    data = load_yaml(path)
-    defaults = _mapping_at(data.pop("defaults", {}), "defaults", source)
-    scales = _mapping_at(data.get("scales"), "scales", source)
-    datasets = _mapping_at(data.get("datasets"), "datasets", source)
-    runs = _mapping_at(data.get("runs"), "runs", source)
-    data["scales"] = {
-        name: merge(defaults, _mapping_at(scale, f"scales.{name}", source)) for name, scale in scales.items()
+    file = validate(_File, [Layer("", load_yaml(path))], source=source)
+    datasets = {
+        name: validate(Dataset, [_named(Layer(f"datasets.{name}", data), name, source)], source=source)
+        for name, data in file.datasets.items()
     }
-    data["datasets"] = {
-        name: {"name": name} | _mapping_at(entry, f"datasets.{name}", source)
-        for name, entry in datasets.items()
+    entries = {name: expand(name, data, source) for name, data in file.runs.items()}
+    runs = _by_name([run for variants in entries.values() for run in variants], source)
+    names = {entry: [run.name for run in variants] for entry, variants in entries.items()}
+    for run in runs.values():
+        _check_init(run, runs, names, source)
+    _check_cycles(runs, source)
+    scales = {}
+    for name, data in file.scales.items():
+        layers = [Layer("defaults", file.defaults), Layer(f"scales.{name}", data)]
+        layers = [_named_suites(layer, source) for layer in layers]
+        scales[name] = _scale(layers, datasets, {*names, *runs}, source)
+    _check_known(file.scale, scales, f"{source}: scale")
+    extensions = [path.parent / name for name in file.extensions]
+    return Params(source, file.scale, scales, datasets, runs, names, file.rank_tolerance, extensions)
+
+
+def load_extensions(path: Path) -> list[Path]:
+    """The method files that params.yaml names, if there is one; nothing else in it is checked."""
+    if not path.exists():
+        return []
+    file = validate(_Extensions, [Layer("", load_yaml(path))], source=str(path))
+    return [path.parent / name for name in file.extensions]
+
+
+def _scale(layers: list[Layer], datasets: Collection[str], runs: Collection[str], source: str) -> Scale:
+    scale = validate(Scale, layers, source=source)
+    for key, names, known in (("datasets", scale.datasets, datasets), ("runs", scale.runs, runs)):
+        for name in names if names != "all" else ():
+            _check_known(name, known, f"{source}: {written_at(layers, (key,))}")
+    for name, suite in scale.suites.items():
+        kinds = {attack.kind for attack in suite.attacks.values()}
+        if suite.threat.clip != "image" and "autoattack" in kinds:
+            where = written_at(layers, ("suites", name, "threat", "clip"))
+            raise ConfigError(
+                f"{source}: {where} = {suite.threat.clip!r}: AutoAttack can respect `image` only; "
+                "use that, or attacks of kind pgd"
+            )
+    return scale
+
+
+def _named(layer: Layer, name: str, source: str) -> Layer:
+    """A layer with the key it stands under as its `name`, which the user therefore must not give."""
+    if "name" in layer.data:
+        raise ConfigError(f"{source}: {layer.where}.name: unknown key; the name is '{name}' already")
+    return Layer(layer.where, {**layer.data, "name": name})
+
+
+def _named_suites(layer: Layer, source: str) -> Layer:
+    suites = layer.data.get("suites")
+    if not isinstance(suites, Mapping):
+        return layer  # absent, or for `validate` to say what is wrong
+    named = {
+        name: _named(Layer(f"{layer.where}.suites.{name}", suite), name, source).data
+        if isinstance(suite, Mapping)
+        else suite
+        for name, suite in suites.items()
     }
-    data["runs"] = {
-        name: _gather_params(_mapping_at(entry, f"runs.{name}", source)) for name, entry in runs.items()
-    }
-    params = validate(Params, data | {"source": source}, source=source)
-    _check_names(params)
-    return params
+    return Layer(layer.where, {**layer.data, "suites": named})
 
 
-def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """`base` with the values of `over`; mappings are merged key by key, anything else is replaced."""
-    merged = dict(base)
-    for key, value in over.items():
-        both_mappings = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = merge(merged[key], value) if both_mappings else value
-    return merged
+def _by_name(runs: list[NamedRun], source: str) -> dict[str, NamedRun]:
+    named: dict[str, NamedRun] = {}
+    for run in runs:
+        other = named.setdefault(run.name, run)
+        if other is not run:
+            raise ConfigError(
+                f"{source}: {run.where}: makes a run named '{run.name}', and so does {other.where}; "
+                "rename one of them, or leave out a value of the sweep"
+            )
+    return named
 
 
-def suites(scale: Scale, *, source: str, scale_name: str) -> list[Suite]:
-    """The scale's evaluation suites, in the order they are written."""
-    found = []
-    for name, entry in scale.suites.items():
-        suite = validate(
-            Suite, {"name": name} | entry, source=source, where=f"scales.{scale_name}.suites.{name}"
+def _check_known(name: str, known: Iterable[str], where: str) -> None:
+    if name not in known:
+        raise ConfigError(f"{where}: there is no {name!r}{did_you_mean(name, known)}")
+
+
+def _check_init(run: NamedRun, runs: Collection[str], entries: Mapping[str, list[str]], source: str) -> None:
+    init = run.entry.init
+    if init is None or init in runs:
+        return
+    where = f"{source}: {written_at(run.layers, ('init',))}"
+    if init in entries:
+        raise ConfigError(
+            f"{where}: '{init}' is a sweep; start from one of its runs{did_you_mean('', entries[init])}"
         )
-        for attack in suite.samples:
-            if attack not in suite.attacks:
-                where = f"scales.{scale_name}.suites.{name}.samples"
-                raise ConfigError(
-                    f"{source}: {where}: unknown attack '{attack}'{did_you_mean(attack, suite.attacks)}"
-                )
-        found.append(suite)
-    return found
+    raise ConfigError(f"{where}: there is no run {init!r}{did_you_mean(init, runs)}")
 
 
-def _gather_params(entry: dict[str, Any]) -> dict[str, Any]:
-    own = {key: value for key, value in entry.items() if key in RunEntry.model_fields and key != "params"}
-    rest = {key: value for key, value in entry.items() if key not in own}
-    return own | {"params": rest}
-
-
-def _mapping_at(value: Any, where: str, source: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ConfigError(f"{source}: {where}: expected a mapping of keys to values, found {value!r}")
-    for key in value:
-        if not isinstance(key, str):
-            raise ConfigError(f"{source}: {where}: key {key!r} must be a word; put it in quotes")
-    return value
-
-
-def _check_names(params: Params) -> None:
-    def known(name: str, names: Any, where: str) -> None:
-        if name not in names:
-            raise ConfigError(f"{params.source}: {where}: there is no '{name}'{did_you_mean(name, names)}")
-
-    known(params.scale, params.scales, "scale")
-    for scale_name, scale in params.scales.items():
-        for dataset in scale.datasets:
-            known(dataset, params.datasets, f"scales.{scale_name}.datasets")
-        for run in scale.runs if scale.runs != "all" else ():
-            known(run, params.runs, f"scales.{scale_name}.runs")
-    for run_name, run in params.runs.items():
-        if run.init is not None:
-            known(run.init, params.runs, f"runs.{run_name}.init")
+def _check_cycles(runs: Mapping[str, NamedRun], source: str) -> None:
+    settled: set[str] = set()
+    for start in runs:
+        chain: dict[str, None] = {}
+        name: str | None = start
+        while name is not None and name not in settled:
+            if name in chain:
+                cycle = [*list(chain)[list(chain).index(name) :], name]
+                shown = cycle if len(cycle) <= LISTED else [*cycle[: LISTED - 1], "...", name]
+                where = written_at(runs[name].layers, ("init",))
+                raise ConfigError(f"{source}: {where}: the runs {' -> '.join(shown)} start from each other")
+            chain[name] = None
+            name = runs[name].entry.init
+        settled.update(chain)

@@ -1,9 +1,12 @@
-"""Numbers as users write them: epsilon as a fraction of 255, counts, positive reals."""
+"""Numbers and names as users write them: epsilon as a fraction of 255, counts, positive reals.
 
-from fractions import Fraction
+All of them are strict: a text is not a number, `true` is not 1, and 2.5 epochs are not 2.
+"""
+
+import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, Strict
 
 
 def parse_fraction(value: Any) -> Any:
@@ -13,17 +16,35 @@ def parse_fraction(value: Any) -> Any:
     """
     if not isinstance(value, str):
         return value
-    numerator, _, denominator = value.partition("/")
+    numerator, slash, denominator = value.partition("/")
     try:
-        return float(Fraction(numerator.strip()) / Fraction(denominator.strip() or 1))
+        return float(numerator) / float(denominator) if slash else float(numerator)
     except (ValueError, ZeroDivisionError):
-        raise ValueError('write a number or a quotient such as "8/255"') from None
+        raise ValueError('must be a number or a quotient such as "8/255"') from None
 
 
-Length = Annotated[float, BeforeValidator(parse_fraction), Field(ge=0, le=255, allow_inf_nan=False)]
+def _check_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        raise ValueError(
+            "a name begins with a letter or digit and has up to 64 letters, digits, '.', '_' and '-'"
+        )
+    return name
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
+"""What the user calls a run, data set, suite or scale: safe in a path and as a Snakemake wildcard."""
+
+Length = Annotated[float, BeforeValidator(parse_fraction), Strict(), Field(gt=0, le=255, allow_inf_nan=False)]
 """A distance between images, in the units of the threat model's space; "8/255" is understood."""
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Probability = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
+Probability = Annotated[float, Strict(), Field(ge=0, le=1)]
+Share = Annotated[float, Strict(), Field(ge=0, lt=1)]
+ProperFraction = Annotated[float, Strict(), Field(gt=0, lt=1)]
+
+Count = Annotated[int, Strict(), Field(ge=1, le=10**9)]
+Seed = Annotated[int, Strict(), Field(ge=0, lt=2**63)]
+"""What torch and numpy both take."""
+
+Flag = Annotated[bool, Strict()]

@@ -6,13 +6,25 @@ the field descriptions. Nothing in this module computes.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
-from robustfront.config.quantities import Count, Length, NonNegative, Positive, Probability
+from robustfront.config.quantities import (
+    Count,
+    Flag,
+    Length,
+    Name,
+    NonNegative,
+    Positive,
+    Probability,
+    ProperFraction,
+    Seed,
+    Share,
+)
+from robustfront.config.validation import did_you_mean
 
 
 class Config(BaseModel):
-    """Base of all configuration: immutable, no unknown keys, no silent conversions of type."""
+    """Base of all configuration: immutable, no unknown keys. `quantities` has numbers that refuse texts."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -27,19 +39,21 @@ class Splits(Config):
         "official", description="the official test part, or that many of the last official training images"
     )
     test_limit: Count | None = Field(None, description="keep only the first so many test images; null: all")
-    seed: int = Field(0, description="draws the validation images (and the training subset)")
+    seed: Seed = Field(0, description="draws the validation images (and the training subset)")
 
 
 class Augmentation(Config):
-    pad: int = Field(0, ge=0, le=16, description="zero padding in pixels before a random crop; 0: no crop")
-    flip: bool = Field(False, description="random horizontal flip")
+    pad: Annotated[int, Strict()] = Field(
+        0, ge=0, le=16, description="zero padding in pixels before a random crop; 0: no crop"
+    )
+    flip: Flag = Field(False, description="random horizontal flip")
 
 
 class Normalisation(Config):
     """Per-channel mean and standard deviation in [0, 1] pixel units; applied inside the model."""
 
-    mean: tuple[Probability, ...]
-    std: tuple[Annotated[float, Field(gt=0, le=1)], ...]
+    mean: tuple[Probability, ...] = Field(min_length=1)
+    std: tuple[Annotated[float, Strict(), Field(gt=0, le=1)], ...]
 
     @model_validator(mode="after")
     def same_length(self) -> "Normalisation":
@@ -51,11 +65,12 @@ class Normalisation(Config):
 class Dataset(Config):
     """A data set as a run sees it: where the images come from, how they are split and augmented."""
 
-    name: str = Field(description="the key in params.yaml; part of every run's directory name")
+    name: Name = Field(description="the key in params.yaml; part of every run's directory name")
     source: Literal["digits", "mnist", "cifar10", "svhn", "npz"]
     path: str | None = Field(
         None,
-        description="npz: the file; otherwise a folder of original-format files to use instead of data/raw",
+        description="npz: the file (with a checksum it may be moved without becoming another data set); "
+        "otherwise a folder of original-format files to use instead of data/raw",
     )
     checksums: dict[str, str] | None = Field(
         None, description="file name -> sha256 (or md5) of hex digits; replaces the official list"
@@ -73,7 +88,7 @@ class PreActResNet(Config):
     arch: Literal["preact_resnet"] = "preact_resnet"
     depth: Literal[10, 18, 34] = Field(18, description="10, 18, 34: 1, 2, (3, 4, 6, 3) blocks per stage")
     width: Count = Field(64, description="channels of the first stage; doubles at each later one")
-    final_norm: bool = Field(True, description="batch norm + ReLU after the last block, before pooling")
+    final_norm: Flag = Field(True, description="batch norm + ReLU after the last block, before pooling")
     hidden: Count | None = Field(None, description="H of an extra linear layer before the head; null: none")
     pretrained: Literal["imagenet"] | None = Field(None, description="initial weights; null: from scratch")
 
@@ -86,15 +101,25 @@ class Threat(Config):
     """The threat model: which perturbations count. `eps` is in units of `space`.
 
     `pixel`: x lies in [0, 1]. `normalised`: the ball is drawn around (x - mean) / std, so its radius in
-    pixels is eps * std per channel (what S000 and CAAT do). `clip` says which box x' must stay in:
-    `image` the valid pixels [0, 1]; `normalised-unit` the box [0, 1] of the *normalised* image, as CAAT's code
-    does, which lifts every pixel below the channel mean up to it.
+    pixels is eps * std per channel (what S000 and CAAT do). `clip` says which box x' must stay in: `image`
+    the valid pixels [0, 1]; `normalised-unit` the box [0, 1] of the *normalised* image, as CAAT's code does,
+    which lifts every pixel below the channel mean up to it.
     """
 
     norm: Literal["linf", "l2"] = "linf"
     eps: Length
     space: Literal["pixel", "normalised"] = "pixel"
     clip: Literal["image", "normalised-unit"] = "image"
+
+    @model_validator(mode="after")
+    def eps_fits_space(self) -> "Threat":
+        widest = 1 if self.space == "pixel" else 5
+        if self.norm == "linf" and self.eps > widest:
+            raise ValueError(
+                f"eps {self.eps:g} covers every image of {self.space} space (about {widest} wide); "
+                f'did you mean "{self.eps:g}/255"?'
+            )
+        return self
 
     @model_validator(mode="after")
     def clip_fits_space(self) -> "Threat":
@@ -135,26 +160,42 @@ EvaluationAttack = Annotated[PGDEvaluation | AutoAttackEvaluation, Field(discrim
 class Suite(Config):
     """A named list of attacks run one after the other on the same test images inside one threat model."""
 
-    name: str
+    name: Name
     threat: Threat
-    attacks: dict[str, EvaluationAttack] = Field(
+    attacks: dict[Name, EvaluationAttack] = Field(
         description="name -> attack, in order; clean is always first"
     )
     samples: dict[str, Count] = Field({}, description="attack -> only the first so many test images")
     batch_size: Count = Field(500, description="images per batch; adversarial rows depend on it")
-    seed: int = 0
-    masking: bool = Field(True, description="also run the gradient-masking checks")
+    seed: Seed = 0
+    masking: Flag = Field(True, description="also run the gradient-masking checks")
+
+    @model_validator(mode="after")
+    def names_are_known_and_free(self) -> "Suite":
+        for name in self.samples:
+            if name not in self.attacks:
+                raise ValueError(f"samples: unknown attack {name!r}{did_you_mean(name, self.attacks)}")
+        for name in ("clean", "worst-case"):
+            if name in self.attacks:
+                raise ValueError(f"attacks: '{name}' is the name of a row of the results; choose another")
+        return self
 
 
 # ----------------------------------------------------------------------------------------- training
 class SGD(Config):
     lr: Positive = Field(description="peak learning rate")
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    nesterov: bool = False
+    momentum: Share = 0.9
+    nesterov: Flag = False
     weight_decay: NonNegative = 5e-4
-    decay_norm_and_bias: bool = Field(
+    decay_norm_and_bias: Flag = Field(
         True, description="weight decay on batch-norm parameters and biases too"
     )
+
+    @model_validator(mode="after")
+    def nesterov_needs_momentum(self) -> "SGD":
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov needs a momentum above 0")
+        return self
 
 
 class StepSchedule(Config):
@@ -162,19 +203,19 @@ class StepSchedule(Config):
     milestones: tuple[Probability, ...] = Field(
         description="fractions of the training at which lr is multiplied"
     )
-    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    factor: ProperFraction = 0.1
 
 
 class CosineSchedule(Config):
     kind: Literal["cosine"] = "cosine"
-    warmup: Probability = Field(0.0, description="fraction of the training with a linear rise from 0")
+    warmup: Share = Field(0.0, description="fraction of the training with a linear rise from 0")
 
 
 class OneCycleSchedule(Config):
     """Linear rise to the peak, then linear fall to 0; momentum stays put."""
 
     kind: Literal["one-cycle"] = "one-cycle"
-    warmup: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    warmup: ProperFraction = 0.3
 
 
 class ConstantSchedule(Config):
@@ -205,7 +246,7 @@ class Training(Config):
     batch_size: Count
     optimizer: SGD
     schedule: Schedule
-    ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+    ema: ProperFraction | None = Field(
         None, description="decay per step of an exponential average of the weights; null: none"
     )
     select: Literal["best", "last"] = Field(
@@ -225,7 +266,7 @@ class Run(Config):
     dataset: Dataset
     model: Model
     training: Training
-    seed: int
+    seed: Seed
     init: str | None = Field(None, description="id of the run whose weights this one starts from")
     projector: str | None = Field(None, description="id of the null-space projector this run uses")
-    rank_tolerance: Positive | None = Field(None, description="of that projector")
+    rank_tolerance: ProperFraction | None = Field(None, description="of that projector")

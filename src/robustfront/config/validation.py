@@ -1,77 +1,191 @@
-"""pydantic's findings as one message a user can act on: the key, its value, what is allowed, "did you mean"."""
+"""pydantic's findings as messages a user can act on: the key as written, its value, and what is allowed."""
 
 import difflib
-from collections.abc import Iterable
-from typing import Any, TypeVar
+import re
+import reprlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from robustfront.config.layers import Layer, flatten, written_at
 from robustfront.errors import ConfigError
 
 M = TypeVar("M", bound=BaseModel)
 
+LISTED = 12
+"""No more names than this are listed in a message, and no more problems."""
+
+_EXPECTED = {
+    "bool": "true or false",
+    "dict": "a mapping of keys to values",
+    "finite_number": "a finite number",
+    "float": "a number",
+    "int": "a whole number",
+    "list": "a list",
+    "model": "a mapping of keys to values",
+    "model_attributes": "a mapping of keys to values",
+    "string": "text (in quotes if it looks like something else)",
+    "tuple": "a list",
+}
+"""What a value must be, by the type of pydantic's finding, without `_type` or `_parsing`."""
+
+_Path = tuple[str | int, ...]
+
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
-    """' (did you mean 'beta'?)' or, where nothing is near, the list of what is known."""
+    """` (did you mean 'beta'?)` or, where nothing is near, what is known."""
     options = sorted(set(known))
-    near = difflib.get_close_matches(str(word), options, n=1, cutoff=0.6)
-    if near:
+    if near := difflib.get_close_matches(str(word), options, n=1):
         return f" (did you mean '{near[0]}'?)"
-    return f" (known: {', '.join(options)})" if options else ""
+    more = f" and {len(options) - LISTED} more" if len(options) > LISTED else ""
+    return f" (known: {', '.join(options[:LISTED])}{more})" if options else ""
 
 
-def validate(model: type[M], data: Any, *, source: str, where: str = "") -> M:
-    """`data` as a `model`. ConfigError listing every problem found under the key `where` of the file `source`."""
+def describe(value: object) -> str:
+    """A value as the user wrote it, on a short line; mappings and lists by their kind."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case Mapping():
+            return "a mapping"
+        case list() | tuple():
+            return "a list"
+    shortener = reprlib.Repr()
+    shortener.maxstring = shortener.maxother = 60
+    return shortener.repr(value)
+
+
+def validate(model: type[M], layers: Sequence[Layer], *, source: str, known: Collection[str] = ()) -> M:
+    """The layers, later ones over earlier ones, as a `model`.
+
+    ConfigError with a line per problem, each naming the key where the file `source` has it. `known` are keys,
+    beside the model's own, that a misspelt one of the first level may have meant.
+    """
+    data = flatten(layers)
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(explain(error, model, source=source, where=where)) from None
+        findings = [_finding(problem, model, data, known) for problem in error.errors(include_url=False)]
+    lines = _lines(findings, layers)
+    if len(lines) > LISTED:
+        lines = [*lines[:LISTED], f"and {len(lines) - LISTED} more problems"]
+    raise ConfigError("\n".join(f"{source}: {line}" for line in lines))
 
 
-def explain(error: ValidationError, model: type[BaseModel], *, source: str, where: str = "") -> str:
-    """One line per problem, each with the path of the key in the file."""
-    lines = [f"{source}: {_line(problem, model, where)}" for problem in error.errors()]
-    return "\n".join(dict.fromkeys(lines))
+class _Finding(NamedTuple):
+    """A key, the value to show beside it, and a phrase that says what is wrong."""
+
+    path: _Path
+    value: str
+    phrase: str
 
 
-def _line(problem: Any, model: type[BaseModel], where: str) -> str:
-    location = [str(part) for part in problem["loc"]]
-    key = ".".join(part for part in (where, *location) if part)
-    kind, value = problem["type"], problem["input"]
-    if kind == "extra_forbidden":
-        return f"unknown key '{key}'{did_you_mean(location[-1], _fields_at(model, location[:-1]))}"
-    if kind == "missing":
-        return f"key '{key}' is missing; it must be given"
-    if kind in ("literal_error", "enum"):
-        expected = problem["ctx"]["expected"]
-        options = [option.strip(" '") for option in expected.replace(" or ", ",").split(",")]
-        return f"{key} = {value!r}: must be {expected}{did_you_mean(value, options) if isinstance(value, str) else ''}"
-    if kind == "union_tag_invalid":
-        return f"{key} = {problem['ctx']['tag']!r}: 'kind' must be one of {problem['ctx']['expected_tags']}"
-    if kind == "union_tag_not_found":
-        return f"{key}: key 'kind' is missing; it says which sort this is"
-    message = problem["msg"].removeprefix("Value error, ")
-    if isinstance(value, (dict, list)):
-        return f"{key}: {message}" if key else message
-    return f"{key} = {value!r}: {message[:1].lower()}{message[1:]}"
+def _lines(findings: list[_Finding], layers: Sequence[Layer]) -> list[str]:
+    """`key = value: phrase`, a line per key. pydantic has a finding for each kind of value a key may have."""
+    by_path: dict[_Path, list[_Finding]] = {}
+    for finding in findings:
+        by_path.setdefault(finding.path, []).append(finding)
+    parents = {path[:depth] for path in by_path for depth in range(len(path))}
+    lines = []
+    for path, found in by_path.items():
+        if path in parents:
+            continue  # one of the kinds it may have fits, apart from what is below
+        first, *others = dict.fromkeys(finding.phrase for finding in found)
+        phrase = " or ".join([first, *(other.removeprefix("must be ") for other in others)])
+        key, value = written_at(layers, path), found[0].value
+        lines.append(f"{key} = {value}: {phrase}" if value else f"{key}: {phrase}")
+    return lines
 
 
-def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
-    """Field names of the model that `path` leads to inside `model`; union branches and dict keys are looked through."""
-    candidates: list[Any] = [model]
-    for part in path:
-        following: list[Any] = []
-        for candidate in candidates:
-            for option in _models_in(candidate):
-                field = option.model_fields.get(part)
-                following.append(field.annotation if field else option)
-        candidates = following
-    return [
-        name for candidate in candidates for option in _models_in(candidate) for name in option.model_fields
-    ]
+def _finding(problem: Any, model: type[BaseModel], data: Any, known: Collection[str]) -> _Finding:
+    *parents, last = location = problem["loc"]
+    kind, value, context = problem["type"], problem["input"], problem.get("ctx", {})
+    path, shown = _path(location, data), describe(value)
+    match kind:
+        case "extra_forbidden":
+            options = [*_fields_at(model, parents, data), *(() if parents else known)]
+            shown, phrase = "", f"unknown key{did_you_mean(last, options)}"
+        case "missing":
+            strangers = [key for key in value if key not in _fields_at(model, parents, data)]
+            near = difflib.get_close_matches(last, strangers, n=1)
+            path, shown = (*path, last), ""
+            phrase = f"missing (did you mean it by {near[0]!r}?)" if near else "missing"
+        case "union_tag_not_found":
+            kinds = [repr(_kind(option)) for option in _models_at(model, location, data)]
+            path, shown, phrase = (*path, "kind"), "", f"missing; must be {' or '.join(kinds)}"
+        case "union_tag_invalid":
+            path, shown = (*path, "kind"), describe(value["kind"])
+            phrase = _one_of(context["expected_tags"].replace(", ", " or "), value["kind"])
+        case "literal_error":
+            phrase = _one_of(context["expected"], value)
+        case "too_short":
+            phrase = "must not be empty" if context["min_length"] == 1 else problem["msg"]
+        case "value_error":
+            phrase = str(context["error"])
+            if last == "[key]" or isinstance(value, Mapping):
+                shown = ""
+        case _:
+            expected = _EXPECTED.get(kind.removesuffix("_type").removesuffix("_parsing"))
+            phrase = f"must be {expected}" if expected else re.sub(r"^\w+ should ", "must ", problem["msg"])
+    return _Finding(path, shown, phrase)
+
+
+def _one_of(expected: str, value: object) -> str:
+    """What pydantic says is expected, such as `'pgd' or 'autoattack'`, and which of it is near."""
+    words = re.findall(r"'(.*?)'", expected)
+    near = difflib.get_close_matches(value, words, n=1) if isinstance(value, str) else []
+    return f"must be {expected}" + (f" (did you mean '{near[0]}'?)" if near else "")
+
+
+def _fields_at(model: type[BaseModel], location: Sequence[str | int], data: Any) -> list[str]:
+    return [name for option in _models_at(model, location, data) for name in option.model_fields]
+
+
+def _path(location: Sequence[str | int], data: Any) -> _Path:
+    """The keys and positions of a location; its other parts name branches of a union."""
+    path: list[str | int] = []
+    for part in location:
+        if _holds(data, part):
+            path.append(part)
+            data = data[part]
+    return tuple(path)
+
+
+def _holds(data: Any, part: str | int) -> bool:
+    return part in data if isinstance(data, Mapping) else isinstance(data, list) and isinstance(part, int)
+
+
+def _models_at(model: type[BaseModel], location: Sequence[str | int], data: Any) -> list[type[BaseModel]]:
+    """The models a location inside `model` leads to: several where a union has not been decided yet."""
+    places: list[Any] = [model]
+    for part in location:
+        if _holds(data, part):
+            places = [inner for place in places for inner in _inside(place, part)]
+            data = data[part]
+        else:
+            places = [option for place in places for option in _models_in(place) if _kind(option) == part]
+    return [option for place in places for option in _models_in(place)]
+
+
+def _inside(annotation: Any, part: str | int) -> list[Any]:
+    """The annotations that a key or position below a value of type `annotation` may have."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [field.annotation for key, field in annotation.model_fields.items() if key == part]
+    arguments = get_args(annotation)
+    if get_origin(annotation) in (dict, list, tuple):
+        return [arguments[-1 if get_origin(annotation) is dict else 0]]
+    return [inner for argument in arguments for inner in _inside(argument, part)]
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [found for argument in getattr(annotation, "__args__", ()) for found in _models_in(argument)]
+    return [found for argument in get_args(annotation) for found in _models_in(argument)]
+
+
+def _kind(model: type[BaseModel]) -> str | None:
+    field = model.model_fields.get("kind")
+    return field.default if field else None

@@ -1,87 +1,113 @@
-"""One reader for YAML, with the meaning DVC gives it (YAML 1.2) and with errors that name the line.
+"""YAML in and out, by the parser DVC uses, so that params.yaml means the same to both.
 
-PyYAML follows YAML 1.1: there `1e-3` is a string, `no` a boolean, `010` is eight and `12:30` is 750, while DVC reads
-the same file by YAML 1.2. This loader resolves plain scalars by the 1.2 core schema and refuses duplicate keys.
+That parser follows YAML 1.2, PyYAML follows 1.1: there `1e-3` is a text, `no` a boolean, `010` is eight and
+`12:30` is 750. Duplicate keys are refused.
 """
 
+import io
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML, SafeRepresenter, YAMLError
 
+from robustfront.config.layers import dotted
+from robustfront.config.validation import describe
 from robustfront.errors import ConfigError
 
 
-class _Loader(yaml.SafeLoader):
-    """SafeLoader with the scalar rules of the YAML 1.2 core schema."""
+def load_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file; all keys in it are words. ConfigError naming file and line, or key."""
+    text = _read(path)
+    try:
+        data = YAML(typ="safe").load(text)
+    except YAMLError as error:
+        raise ConfigError(f"{path}{_line(error, text)}: not valid YAML: {_problem(error)}") from None
+    except (
+        Exception
+    ) as error:  # the constructors of !!int, !!bool and dates raise what int(), dict and date raise
+        raise ConfigError(f"{path}: not valid YAML: {type(error).__name__}: {error}") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: must hold a mapping of keys to values, not {describe(data)}")
+    _check_keys(data, str(path))
+    return data
 
 
-# Class attributes of the parents are shared: start from an empty table instead of editing theirs.
-_Loader.yaml_implicit_resolvers = {}
-for _tag, _pattern, _first in [
-    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("null", r"~|null|Null|NULL|", "~nN\0"),
-    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
-    (
-        "float",
-        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
-        "-+.0123456789",
-    ),
-]:
-    _Loader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first) + [""]
+def dump_yaml(value: Mapping[str, Any]) -> str:
+    """Block style, in the order of `value`; floats look like floats to readers of YAML 1.1 too."""
+    writer = YAML(typ="safe", pure=True)
+    writer.Representer = _Representer
+    writer.default_flow_style = False
+    writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    text = io.StringIO()
+    writer.dump(value, text)
+    return text.getvalue()
+
+
+class _Representer(SafeRepresenter):
+    def represent_float(self, value: float) -> Any:
+        text = re.sub(r"^(-?[0-9]+)e", r"\1.0e", repr(value))
+        return self.represent_scalar("tag:yaml.org,2002:float", text)
+
+
+_Representer.add_representer(float, _Representer.represent_float)
+
+
+def _read(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path}: no such file; run the command in the project's root or name the file with --params"
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            f"{path}, line {line}: byte {content[error.start]:#04x} is not UTF-8; save the file as UTF-8"
+        ) from None
+
+
+def _line(error: YAMLError, text: str) -> str:
+    mark = getattr(error, "problem_mark", None)
+    if mark is not None:
+        return f", line {mark.line + 1}"
+    position = getattr(error, "position", None)
+    return "" if position is None else f", line {text.count(chr(10), 0, position) + 1}"
+
+
+def _problem(error: YAMLError) -> str:
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+    problem = problem.split("\n")[0]
+    if "'\\t'" in problem:
+        return f"{problem}; indent with spaces"
+    return re.sub(
+        r'^found duplicate key "(.*?)" with.*', r"key '\1' is given twice", problem, flags=re.DOTALL
     )
 
 
-def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
-    text = loader.construct_scalar(node)
-    return int(text, 0) if re.match(r"0[ox]", text) else int(text, 10)
+def _check_keys(tree: dict[Any, Any], source: str) -> None:
+    """ConfigError for a key that is not a word, and for an anchor that contains itself."""
+    inside: set[int] = set()
+    done: set[int] = set()
 
+    def check(value: Any, path: tuple[str | int, ...]) -> None:
+        where = dotted("", *path)
+        if id(value) in inside:
+            raise ConfigError(f"{source}: {where}: the alias contains itself")
+        if id(value) in done or not isinstance(value, (dict, list)):
+            return
+        inside.add(id(value))
+        for key, child in value.items() if isinstance(value, dict) else enumerate(value):
+            if isinstance(value, dict) and not isinstance(key, str):
+                subject = f"{where}: key {key!r}" if where else f"key {key!r}"
+                raise ConfigError(f"{source}: {subject} must be a word; put it in quotes")
+            check(child, (*path, key))
+        inside.remove(id(value))
+        done.add(id(value))
 
-def _floating(loader: _Loader, node: yaml.ScalarNode) -> float:
-    return float(loader.construct_scalar(node).lower().replace(".inf", "inf").replace(".nan", "nan"))
-
-
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[Any] = set()
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node)
-        if isinstance(key, (dict, list)):
-            raise yaml.constructor.ConstructorError(
-                None, None, "a key must be a plain word", key_node.start_mark
-            )
-        if key in seen:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"key '{key}' is given twice", key_node.start_mark
-            )
-        seen.add(key)
-    return loader.construct_mapping(node, deep=True)
-
-
-_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
-_Loader.add_constructor("tag:yaml.org,2002:float", _floating)
-_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
-
-
-def load_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file. ConfigError, naming file and line, if there is none."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(
-            f"{path}: no such file; run the command in the project's root or name the file"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read as UTF-8 text: {error}") from None
-    try:
-        data = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader subclass
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}, line {mark.line + 1}" if mark else str(path)
-        raise ConfigError(f"{where}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from None
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}: expected a mapping of keys to values, found {type(data).__name__}")
-    return data
+    check(tree, ())

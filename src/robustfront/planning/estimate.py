@@ -1,41 +1,29 @@
-"""What a plan will cost, in closed form: time from arithmetic, memory and disk from sizes. No run is started."""
+"""What a plan will cost, in closed form: time from arithmetic, memory and disk from sizes. Nothing is run."""
 
 from dataclasses import dataclass
 
 from robustfront.config.schema import AutoAttackEvaluation, Dataset, PGDEvaluation, Suite
-from robustfront.methods import Registry
 from robustfront.models import cost
+from robustfront.planning.datasets import SHAPES, test_images, train_images
 from robustfront.planning.plan import Plan, PlannedRun
 
+AUTOATTACK_UNITS = {"standard": 9798, "plus": 17606, "rand": 8087}
+"""Forward and input-gradient passes of AutoAttack on an image of 10 classes that withstands it (counted)."""
 
-@dataclass(frozen=True)
-class Shape:
-    """Channels, side in pixels, classes, and the sizes of the official parts of a data set."""
+MASKING_IMAGES, MASKING_UNITS = 128, 562
+"""Of the gradient-masking checks: images, and passes on each (PGD-20 four times, PGD-50, Square-300)."""
 
-    channels: int
-    size: int
-    classes: int
-    train: int
-    test: int
+ACTIVATION_BYTES = 0.35
+"""Kept for a backward pass, per FLOP of a forward pass and times the width (measured: 0.21 to 0.33, float32).
+The FLOP that an activation takes are proportional to the channels below it, so the width divides."""
 
-
-SHAPES = {
-    "digits": Shape(1, 8, 10, 1797, 0),
-    "mnist": Shape(1, 28, 10, 60000, 10000),
-    "cifar10": Shape(3, 32, 10, 50000, 10000),
-    "svhn": Shape(3, 32, 10, 73257, 26032),
-}
-
-AUTOATTACK_UNITS = 9798
-"""Forward passes of AutoAttack `standard` on an image that withstands it, 10 classes (APGD-CE, APGD-T, FAB-T, Square)."""
-
-ACTIVATIONS_PER_FLOP = 1.1e-2
-"""Bytes of float32 activations kept for a backward pass, per FLOP of a forward pass (measured, PreActResNet-18)."""
+WEIGHT_COPIES = 6
+"""In memory: weights, gradients, momentum, average, the best ones so far, and a checkpoint being written."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """One run's training and evaluation, and what it needs. None where the data set's size is not known beforehand."""
+    """What a run takes. None where that depends on files of the user's own."""
 
     run: PlannedRun
     train_seconds: float | None
@@ -44,66 +32,56 @@ class Cost:
     disk_bytes: float
 
 
-def train_images(dataset: Dataset) -> int | None:
-    """How many images one epoch sees; None for a user's own file."""
-    shape = SHAPES.get(dataset.source)
-    if shape is None:
-        return dataset.splits.train
-    held_out = dataset.splits.validation + (
-        dataset.splits.test if isinstance(dataset.splits.test, int) else 0
-    )
-    return min(shape.train - held_out, dataset.splits.train or shape.train)
-
-
-def test_images(dataset: Dataset) -> int | None:
-    shape = SHAPES.get(dataset.source)
-    splits = dataset.splits
-    count = splits.test if isinstance(splits.test, int) else (shape.test if shape else None)
-    return min(count, splits.test_limit or count) if count is not None else None
+def estimate(plan: Plan) -> list[Cost]:
+    """The cost of each run of the plan, in its order, at the scale's throughput."""
+    return [_cost(plan, run) for run in plan.runs.values()]
 
 
 def evaluation_units(suite: Suite, images: int) -> float:
-    """Forward passes of a suite on `images` test images, all of them withstanding (the most it can cost)."""
-    total = float(images)
+    """Passes of a suite on `images` test images, all of them withstanding: the most it can cost."""
+    total = images + (min(images, MASKING_IMAGES) * MASKING_UNITS if suite.masking else 0)
     for name, attack in suite.attacks.items():
         seen = min(images, suite.samples.get(name, images))
         match attack:
             case PGDEvaluation(steps=steps, restarts=restarts):
                 total += seen * 2 * steps * restarts
-            case AutoAttackEvaluation():
-                total += seen * AUTOATTACK_UNITS
+            case AutoAttackEvaluation(version=version):
+                total += seen * AUTOATTACK_UNITS[version]
     return total
 
 
-def estimate(plan: Plan, methods: Registry) -> list[Cost]:
-    """The cost of each run of the plan, in its order, at the scale's throughput."""
-    flops_per_second = plan.settings.throughput.gflops * 1e9
-    costs = []
-    for run in plan.runs.values():
-        config = run.config
-        shape, images, tests = (
-            SHAPES.get(config.dataset.source),
-            train_images(config.dataset),
-            test_images(config.dataset),
-        )
-        entry = methods[config.method].method
-        units = entry.units(entry.Params.model_validate(config.params))
-        size = {"channels": shape.channels if shape else 3, "classes": shape.classes if shape else 10}
-        weights = 4 * cost.parameters(config.model, **size)
-        seconds: float | None = None
-        evaluation: float | None = None
-        memory: float | None = None
-        if shape and images is not None and tests is not None:
-            forward = cost.forward_flops(config.model, size=shape.size, **size)
-            training = config.training
-            judged = 0 if training.validation.attack is None else 2 * training.validation.attack.steps
-            per_epoch = (
-                images * units + config.dataset.splits.validation * (1 + judged) / training.validation.every
-            )
-            seconds = training.epochs * per_epoch * forward / flops_per_second
-            evaluation = sum(evaluation_units(suite, tests) for suite in plan.suites.values()) * forward
-            evaluation /= flops_per_second
-            pixels = shape.channels * shape.size**2 * (shape.train + shape.test)
-            memory = training.batch_size * forward * ACTIVATIONS_PER_FLOP + 6 * weights + pixels
-        costs.append(Cost(run, seconds, evaluation, memory, 2 * weights))
-    return costs
+def image_bytes(dataset: Dataset) -> int | None:
+    """Size of the image store: a byte per value, and two 8-byte integers per image."""
+    shape, train, test = SHAPES.get(dataset.source), train_images(dataset), test_images(dataset)
+    if shape is None or train is None or test is None:
+        return None
+    images = train + dataset.splits.validation + test
+    return images * (shape.channels * shape.size**2 + 16)
+
+
+def _cost(plan: Plan, run: PlannedRun) -> Cost:
+    config, dataset = run.config, run.config.dataset
+    training, validation = config.training, config.training.validation
+    shape = SHAPES.get(dataset.source)
+    size = {"channels": len(dataset.normalisation.mean), "classes": shape.classes if shape else 10}
+    weights = 4 * cost.parameters(config.model, **size)
+    train, test, stored = train_images(dataset), test_images(dataset), image_bytes(dataset)
+    if shape is None or train is None or test is None or stored is None:
+        return Cost(run, None, None, None, weights)
+    method = plan.methods[config.method].method
+    params = method.Params.model_validate(config.params)
+    forward = cost.forward_flops(config.model, size=shape.size, **size)
+    judging = 1 + (2 * validation.attack.steps * validation.attack.restarts if validation.attack else 0)
+    per_validation_image = judging / validation.every + method.validation_units(params)
+    epoch = train * method.units(params) + dataset.splits.validation * per_validation_image
+    evaluation = sum(evaluation_units(suite, test) for suite in plan.suites.values())
+    batches = 2 if method.budget == "adversarial" else 1  # clean and adversarial images, before one backward
+    activations = batches * training.batch_size * forward * ACTIVATION_BYTES / config.model.width
+    second = plan.settings.throughput.gflops * 1e9
+    return Cost(
+        run,
+        train_seconds=training.epochs * epoch * forward / second,
+        evaluation_seconds=evaluation * forward / second,
+        memory_bytes=activations + WEIGHT_COPIES * weights + stored,
+        disk_bytes=weights,
+    )

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import yaml
-
 from robustfront.artefacts import Layout, write_text
+from robustfront.config.yaml_loader import dump_yaml
 from robustfront.planning.plan import Plan
 
 
@@ -14,13 +13,8 @@ def write_configs(plan: Plan, results: Path) -> None:
     for run in plan.runs.values():
         path = layout.run(run.id) / "config.yaml"
         if not path.exists():
-            content = {
-                "id": run.id,
-                "names": run.names,
-                "dataset_id": run.dataset_id,
-                "run": run.config.model_dump(mode="json"),
-            }
-            write_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+            config = run.config.model_dump(mode="json")
+            write_text(path, dump_yaml({"id": run.id, "dataset_id": run.dataset_id, "run": config}))
 
 
 def gpus_present() -> int:

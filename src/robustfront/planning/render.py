@@ -1,64 +1,26 @@
 """The plan and the methods as text for a terminal."""
 
+import json
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import PydanticUndefined
+from pydantic import BaseModel
 from tabulate import tabulate
 
 from robustfront.artefacts import Layout
 from robustfront.methods import Registry
-from robustfront.planning.estimate import estimate
-from robustfront.planning.plan import Plan
+from robustfront.planning.estimate import Cost, estimate, image_bytes
+from robustfront.planning.plan import Plan, PlannedRun
+
+COLUMNS = ("run", "method", "data", "seed", "epochs", "train", "evaluate", "state", "id")
 
 
-def render(plan: Plan, methods: Registry, results: Path) -> str:
+def render(plan: Plan, results: Path) -> str:
     """Runs with their cost, then the totals: trainings, jobs, time, memory, disk."""
-    layout = Layout(results)
-    costs = estimate(plan, methods)
-    rows = []
-    for cost in costs:
-        run = cost.run
-        done = (layout.run(run.id) / "manifest.json").is_file()
-        rows.append(
-            [
-                ", ".join(run.names) or "(needed by others)",
-                run.config.method,
-                run.config.dataset.name,
-                run.config.seed,
-                run.config.training.epochs,
-                _duration(cost.train_seconds),
-                _duration(cost.evaluation_seconds),
-                "done" if done else "to do",
-                run.id,
-            ]
-        )
-    head = ["run", "method", "data", "seed", "epochs", "train", "evaluate", "state", "id"]
-    jobs = plan.settings.throughput.jobs
-    known = [cost for cost in costs if cost.train_seconds is not None and cost.evaluation_seconds is not None]
-    seconds = sum((cost.train_seconds or 0) + (cost.evaluation_seconds or 0) for cost in known)
-    memory = max((cost.memory_bytes or 0 for cost in known), default=0)
-    counts = (
-        f"{len(plan.runs)} trainings, {len(plan.projectors)} projectors, "
-        f"{len(plan.runs) * len(plan.suites)} evaluations, {len(plan.datasets)} data sets"
-    )
-    return "\n".join(
-        [
-            f"scale {plan.scale}: {plan.note}",
-            "",
-            tabulate(rows, head, disable_numparse=True),
-            "",
-            f"jobs: {counts}",
-            f"at most {_duration(seconds)} of work, {_duration(seconds / jobs)} with {jobs} job(s) at a time, "
-            f"at {plan.settings.throughput.gflops:g} GFLOP/s each (scales.{plan.scale}.throughput)",
-            f"memory of the largest job: {_size(memory)} beside the libraries' own; disk: {_size(sum(c.disk_bytes for c in costs))}",
-            *(
-                [f"{len(costs) - len(known)} run(s) on your own data are not estimated"]
-                if len(known) < len(costs)
-                else []
-            ),
-        ]
-    )
+    layout, costs = Layout(results), estimate(plan)
+    rows = [_row(cost, _state(cost.run, plan, layout)) for cost in costs]
+    table = tabulate(rows, COLUMNS, disable_numparse=True)
+    return "\n".join([f"scale {plan.scale}: {plan.note}", "", table, "", *_totals(plan, costs)])
 
 
 def render_methods(methods: Registry) -> str:
@@ -67,14 +29,62 @@ def render_methods(methods: Registry) -> str:
     for name, entry in sorted(methods.entries.items()):
         lines = [f"{name}  ({entry.source})", f"  {entry.summary}"]
         for key, field in entry.method.Params.model_fields.items():
-            default = "" if field.default is PydanticUndefined else f" = {_plain(field.default)}"
+            default = (
+                "" if field.is_required() else f" = {_plain(field.get_default(call_default_factory=True))}"
+            )
             lines.append(f"    {key}{default}{'  ' + field.description if field.description else ''}")
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 
 
-def _plain(value: Any) -> Any:
-    return value.model_dump() if hasattr(value, "model_dump") else value
+def _row(cost: Cost, state: str) -> list[object]:
+    config = cost.run.config
+    return [
+        ", ".join(cost.run.names) or "(needed by others)",
+        config.method,
+        config.dataset.name,
+        config.seed,
+        config.training.epochs,
+        _duration(cost.train_seconds),
+        _duration(cost.evaluation_seconds),
+        state,
+        cost.run.id,
+    ]
+
+
+def _state(run: PlannedRun, plan: Plan, layout: Layout) -> str:
+    if not (layout.run(run.id) / "manifest.json").is_file():
+        return "to do"
+    stems = [layout.evaluation(run.id, suite) for suite in plan.suites]
+    files = [stem.with_name(f"{stem.name}.json") for stem in stems]
+    return "done" if all(file.is_file() for file in files) else "trained"
+
+
+def _totals(plan: Plan, costs: list[Cost]) -> list[str]:
+    throughput = plan.settings.throughput
+    known = [cost for cost in costs if cost.memory_bytes is not None]
+    seconds = sum((cost.train_seconds or 0) + (cost.evaluation_seconds or 0) for cost in known)
+    memory = max((cost.memory_bytes or 0 for cost in known), default=None)
+    disk = sum(cost.disk_bytes for cost in costs)
+    disk += sum(image_bytes(dataset) or 0 for dataset in plan.datasets.values())
+    lines = [
+        f"jobs: {len(plan.datasets)} data sets, {len(plan.runs)} trainings, "
+        f"{len(plan.projectors)} projectors, {len(plan.runs) * len(plan.suites)} evaluations",
+        f"time: at most {_duration(seconds)} of work, {_duration(seconds / throughput.jobs)} with "
+        f"{throughput.jobs} job(s) at a time, at {throughput.gflops:g} GFLOP/s each "
+        f"(scales.{plan.scale}.throughput)",
+        f"memory: {_size(memory)} for the largest job, beside the libraries' own",
+        f"disk: {_size(disk)}, beside downloads",
+    ]
+    if len(known) < len(costs):
+        lines.append(f"not estimated: {len(costs) - len(known)} run(s) on images of your own")
+    return lines
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, BaseModel):
+        return ", ".join(f"{key} {_plain(item)}" for key, item in value)
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _duration(seconds: float | None) -> str:
@@ -87,5 +97,7 @@ def _duration(seconds: float | None) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def _size(count: float) -> str:
+def _size(count: float | None) -> str:
+    if count is None:
+        return "?"
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

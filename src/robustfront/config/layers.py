@@ -1,0 +1,71 @@
+"""Mappings laid over one another: `defaults` under a scale, a scale under a run, a run under its sweep."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A mapping, and the key of params.yaml under which the user wrote it ("" for the whole file)."""
+
+    where: str
+    data: Mapping[str, Any]
+
+    def at(self, key: str) -> "Layer":
+        """The layer of what stands under `key`, empty if nothing does."""
+        return Layer(dotted(self.where, key), self.data.get(key, {}))
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `over`; mappings are merged key by key, anything else is replaced.
+
+    A mapping of another `kind` has nothing in common with the first: it replaces it.
+    """
+    if "kind" in over and over["kind"] != base.get("kind", over["kind"]):
+        return dict(over)
+    merged = dict(base)
+    for key, value in over.items():
+        both_mappings = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if both_mappings else value
+    return merged
+
+
+def flatten(layers: Sequence[Layer]) -> dict[str, Any]:
+    """The layers merged, later ones over earlier ones."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        merged = merge(merged, layer.data)
+    return merged
+
+
+def written_at(layers: Sequence[Layer], path: Sequence[str | int]) -> str:
+    """The full key of `path` in the uppermost layer that has it, or has the longest beginning of it."""
+    depths = [_depth(layer.data, path) for layer in layers]
+    best = max(range(len(layers)), key=lambda index: (depths[index], index))
+    return dotted(layers[best].where, *path)
+
+
+def dotted(where: str, *path: str | int) -> str:
+    """`runs.st.seeds[0]`: names below `where` joined by dots, positions in brackets."""
+    text = where
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            name = part if part.isprintable() and part else repr(part)
+            text += f".{name}" if text else name
+    return text
+
+
+def _depth(data: Any, path: Sequence[str | int]) -> int:
+    """How many parts of `path` can be followed into `data`."""
+    for depth, part in enumerate(path):
+        if isinstance(part, int):
+            found = isinstance(data, list) and part < len(data)
+        else:
+            found = isinstance(data, Mapping) and part in data
+        if not found:
+            return depth
+        data = data[part]
+    return len(path)

@@ -1,0 +1,82 @@
+"""What is known of a data set before it is there: its shape and sizes, and whether the config fits them."""
+
+from dataclasses import dataclass
+
+from robustfront.config.schema import Dataset
+from robustfront.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Channels, side in pixels, classes, and the sizes of the official parts of a data set."""
+
+    channels: int
+    size: int
+    classes: int
+    train: int
+    test: int
+
+
+SHAPES = {
+    "digits": Shape(1, 8, 10, 1797, 0),
+    "mnist": Shape(1, 28, 10, 60000, 10000),
+    "cifar10": Shape(3, 32, 10, 50000, 10000),
+    "svhn": Shape(3, 32, 10, 73257, 26032),
+}
+
+
+def train_images(dataset: Dataset) -> int | None:
+    """How many images an epoch sees; None where that depends on files of the user's own."""
+    splits, official = dataset.splits, _official(dataset)
+    if splits.train is not None or official is None:
+        return splits.train
+    return official.train - splits.validation - _held_out(dataset)
+
+
+def test_images(dataset: Dataset) -> int | None:
+    """How many images an evaluation sees; None where that depends on files of the user's own."""
+    splits, official = dataset.splits, _official(dataset)
+    count = _held_out(dataset) or (official.test if official else None)
+    return count if count is None else min(count, splits.test_limit or count)
+
+
+def check(dataset: Dataset, where: str) -> None:
+    """ConfigError if the config cannot fit the data. `where`: its file and key."""
+    if dataset.source == "npz" and dataset.path is None:
+        raise ConfigError(f"{where}.path: missing; source npz needs the file with your images")
+    if dataset.source == "digits" and dataset.path is not None:
+        raise ConfigError(f"{where}.path: digits come with scikit-learn; remove it")
+    if dataset.checksums is not None and dataset.path is None:
+        raise ConfigError(f"{where}.checksums: they are for your own files; give their folder as path")
+    shape, channels = SHAPES.get(dataset.source), len(dataset.normalisation.mean)
+    if shape is not None and channels != shape.channels:
+        raise ConfigError(
+            f"{where}.normalisation: has {channels} channel(s), {dataset.source} images have {shape.channels}"
+        )
+    official = _official(dataset)
+    if official is not None:
+        _check_splits(dataset, official, f"{where}.splits")
+
+
+def _check_splits(dataset: Dataset, official: Shape, where: str) -> None:
+    splits, held_out = dataset.splits, _held_out(dataset)
+    if not official.test and not held_out:
+        raise ConfigError(
+            f"{where}.test: {dataset.source} has no official test part; "
+            "write how many of the last images to hold out as test"
+        )
+    if official.train < held_out + splits.validation + (splits.train or 1):
+        raise ConfigError(
+            f"{where}: {dataset.source} has {official.train} training images, too few for {held_out} test + "
+            f"{splits.validation} validation + {splits.train or 'any'} training images"
+        )
+
+
+def _official(dataset: Dataset) -> Shape | None:
+    """Sizes, unless the files are the user's: then only they know."""
+    return SHAPES.get(dataset.source) if dataset.checksums is None else None
+
+
+def _held_out(dataset: Dataset) -> int:
+    """How many training images serve as test."""
+    return dataset.splits.test if isinstance(dataset.splits.test, int) else 0

@@ -1,0 +1,110 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from robustfront.config.params import load_extensions, load_params
+from robustfront.config.schema import Suite
+from robustfront.config.validation import LISTED, describe, did_you_mean
+from robustfront.errors import ConfigError
+from small_params import Tree, complaint, tree, write
+
+_TEXT = Path(__file__).with_name("mistakes.txt").read_text()
+MISTAKES = re.findall(r"^([^#\s].*?) = (.*)\n    (.*)$", _TEXT, re.MULTILINE)
+
+
+def test_every_entry_of_the_list_is_read() -> None:
+    assert len(MISTAKES) == _TEXT.count("\n    ") > 90
+
+
+@pytest.mark.parametrize(("key", "value", "expected"), MISTAKES, ids=[expected for *_, expected in MISTAKES])
+def test_a_mistake_is_named_by_key_value_and_remedy(
+    key: str, value: str, expected: str, tmp_path: Path
+) -> None:
+    content = tree(**{key: ... if value == "deleted" else json.loads(value)})
+    assert complaint(write(tmp_path, content)) == expected
+
+
+def test_all_mistakes_of_one_part_are_listed_and_many_are_cut(tmp_path: Path) -> None:
+    path = write(tmp_path, tree(**{"runs/trades/betta": 1, "runs/trades/attack": {"steps": 0}}))
+    assert complaint(path).split("\n") == [
+        "runs.trades.attack.steps = 0: must be greater than or equal to 1",
+        "runs.trades.betta: unknown key (did you mean 'beta'?)",
+    ]
+    lines = complaint(write(tmp_path, tree(**{"scales/wide/seeds": ["x"] * 500}))).split("\n")
+    assert lines[-1] == f"and {500 - LISTED} more problems"
+    assert len(lines) == LISTED + 1
+
+
+def test_a_mistake_in_defaults_is_told_once(tmp_path: Path) -> None:
+    assert complaint(write(tmp_path, tree(**{"defaults/attack/steps": 0}))).count("\n") == 0
+
+
+def test_a_long_cycle_is_found_and_a_long_chain_is_not_one(tmp_path: Path) -> None:
+    chain = {f"r{i}": {"method": "pgd_at", "init": f"r{i - 1}"} for i in range(1, 1100)}
+    runs = tree()["runs"] | {"r0": {"method": "pgd_at"}} | chain
+    assert len(load_params(write(tmp_path, tree(runs=runs))).runs) == len(runs)
+    runs["r0"]["init"] = "r2"
+    expected = "runs.r0.init: the runs r0 -> r2 -> r1 -> r0 start from each other"
+    assert complaint(write(tmp_path, tree(runs=runs))) == expected
+    runs["r0"]["init"] = "r1099"
+    shown = complaint(write(tmp_path, tree(runs=runs)))
+    assert shown.startswith("runs.r0.init: the runs r0 -> r1099 -> r1098 -> ")
+    assert shown.endswith(" -> ... -> r0 start from each other")
+    assert len(shown) < 200
+
+
+def test_a_mistake_in_a_scale_that_is_not_selected_is_found(tmp_path: Path) -> None:
+    edits: Tree = {"scales/wide/threat": {"norm": "l3"}}
+    assert complaint(write(tmp_path, tree(**edits))).startswith("scales.wide.threat.norm")
+    edits = {"scales/wide/model": {"width": 2}, "runs/trades/model": {"width": 4}}
+    assert complaint(write(tmp_path, tree(**edits))).startswith(
+        "runs.trades.model: differs from that of 'st'"
+    )
+
+
+def test_defaults_are_merged_under_every_scale(tmp_path: Path) -> None:
+    scales = load_params(write(tmp_path, tree(**{"scales/wide/attack": {"steps": 9}}))).scales
+    assert (scales["tiny"].model.width, scales["wide"].model.width) == (4, 8)
+    assert scales["wide"].model.depth == 10
+    assert (scales["tiny"].attack.steps, scales["wide"].attack.steps) == (3, 9)
+    assert scales["tiny"].attack.step_size == scales["wide"].attack.step_size == 2 / 255
+    assert scales["wide"].suites["pixel"] == Suite.model_validate(
+        {"name": "pixel"} | tree()["defaults"]["suites"]["pixel"]
+    )
+
+
+def test_a_scale_may_switch_the_kind_of_a_schedule(tmp_path: Path) -> None:
+    training = {"adversarial": {"schedule": {"kind": "cosine"}}}
+    scale = load_params(write(tmp_path, tree(**{"scales/tiny/training": training}))).scales["tiny"]
+    assert scale.training.adversarial.schedule.kind == "cosine"
+    assert scale.training.standard.schedule.kind == "step"
+
+
+def test_params_yaml_of_the_project_is_valid(project: Path) -> None:
+    params = load_params(project / "params.yaml")
+    assert {"digits", "mnist", "cifar10-small", "paper"} <= set(params.scales)
+
+
+def test_extensions_are_found_beside_the_file_even_if_the_rest_is_wrong(tmp_path: Path) -> None:
+    assert load_extensions(tmp_path / "absent.yaml") == []
+    path = write(tmp_path, {"extensions": ["mine.py"], "scale": 3})
+    assert load_extensions(path) == [tmp_path / "mine.py"]
+    with pytest.raises(ConfigError, match=r"extensions = 'mine\.py': must be a list"):
+        load_extensions(write(tmp_path, {"extensions": "mine.py"}))
+
+
+def test_suggestions_name_the_nearest_or_what_there_is() -> None:
+    assert did_you_mean("betta", ["beta", "eta"]) == " (did you mean 'beta'?)"
+    assert did_you_mean("x", ["b", "a", "a"]) == " (known: a, b)"
+    assert did_you_mean("x", []) == ""
+    many = did_you_mean("x", [f"run{i:03}" for i in range(100)])
+    assert re.fullmatch(rf" \(known: run000, .*, run{LISTED - 1:03} and {100 - LISTED} more\)", many)
+
+
+def test_values_are_shown_as_written_and_short() -> None:
+    shown = [describe(value) for value in (None, True, 1.5, "a", [], {}, 10**400)]
+    assert shown[:6] == ["null", "true", "1.5", "'a'", "a list", "a mapping"]
+    assert len(describe("x" * 1000)) < 70
+    assert re.fullmatch(r"1\d+\.\.\.\d+", shown[6])

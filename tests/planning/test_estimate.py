@@ -1,0 +1,115 @@
+from typing import Any
+
+import pytest
+import torch
+
+from robustfront.config.schema import Normalisation, PreActResNet, Suite
+from robustfront.evaluation import masking
+from robustfront.models import build, cost
+from robustfront.planning import estimate as module
+from robustfront.planning import load_plan
+from robustfront.planning.estimate import ACTIVATION_BYTES, Cost, estimate, evaluation_units
+from small_params import tree, write
+
+
+@pytest.fixture
+def costs(tmp_path: Any) -> Any:
+    """Costs by the runs' first names, after edits of the small file."""
+
+    def make(**edits: Any) -> dict[str, Cost]:
+        plan = load_plan(write(tmp_path, tree(**edits)))
+        return {cost.run.names[0]: cost for cost in estimate(plan)}
+
+    return make
+
+
+def test_training_time_is_images_times_passes_times_flop(costs: Any) -> None:
+    # digits: 1797 = 1197 training + 200 validation + 400 test; depth 10, width 4; 2 epochs at 10 GFLOP/s.
+    forward = cost.forward_flops(PreActResNet(depth=10, width=4), channels=1, size=8, classes=10)
+    judged = 200  # clean validation images, a forward pass each
+    expected = {"st": 3, "at": 2 * 3 + 3, "trades": 2 * 3 + 1 + 6, "npgd": 2 * 3 + 6, "npda": 2 * 3 + 1 + 6}
+    found = costs()
+    for name, units in expected.items():
+        assert found[name].train_seconds == pytest.approx(2 * (1197 * units + judged) * forward / 1e10)
+
+
+def test_judging_epochs_costs_its_attack_as_often_as_it_is_done(costs: Any) -> None:
+    validation = {
+        "every": 4,
+        "attack": {"steps": 5, "step_size": 0.1, "restarts": 3},
+        "threat": {"eps": 0.1},
+    }
+    forward = cost.forward_flops(PreActResNet(depth=10, width=4), channels=1, size=8, classes=10)
+    found = costs(**{"defaults/training/standard/validation": validation})["st"]
+    per_epoch = 1197 * 3 + 200 * (1 + 2 * 5 * 3) / 4
+    assert found.train_seconds == pytest.approx(2 * per_epoch * forward / 1e10)
+
+
+def test_evaluation_adds_its_attacks_on_their_samples() -> None:
+    content: dict[str, Any] = {
+        "name": "s",
+        "threat": {"eps": 0.1},
+        "attacks": {
+            "pgd": {"kind": "pgd", "steps": 20, "step_size": 0.01, "restarts": 2},
+            "aa": {"kind": "autoattack"},
+            "rand": {"kind": "autoattack", "version": "rand"},
+        },
+        "samples": {"aa": 10, "rand": 10**6},
+        "masking": False,
+    }
+    suite = Suite.model_validate(content)
+    assert evaluation_units(suite, 400) == 400 + 400 * 2 * 20 * 2 + 10 * 9798 + 400 * 8087
+    checked = Suite.model_validate(content | {"masking": True})
+    assert evaluation_units(checked, 400) - evaluation_units(suite, 400) == 128 * 562
+    assert evaluation_units(checked, 100) - evaluation_units(suite, 100) == 100 * 562
+
+
+def test_masking_is_reckoned_with_the_budget_of_the_checks() -> None:
+    assert module.MASKING_IMAGES == masking.IMAGES
+    # two PGD of STEPS and one of MORE_STEPS, growing eps at three radii, Square, and a gradient
+    passes = 2 * (4 * masking.STEPS + masking.MORE_STEPS) + masking.QUERIES + 2
+    assert passes == module.MASKING_UNITS
+
+
+def test_evaluation_time_is_that_of_all_suites(costs: Any) -> None:
+    forward = cost.forward_flops(PreActResNet(depth=10, width=4), channels=1, size=8, classes=10)
+    units = 400 + 400 * 2 * 3 + 10 * 9798 + 128 * 562
+    assert costs()["at"].evaluation_seconds == pytest.approx(units * forward / 1e10)
+
+
+def test_memory_and_disk_are_sums_of_sizes(costs: Any) -> None:
+    model = PreActResNet(depth=10, width=4)
+    weights = 4 * cost.parameters(model, channels=1, classes=10)
+    activations = 16 * cost.forward_flops(model, channels=1, size=8, classes=10) * ACTIVATION_BYTES / 4
+    images = 1797 * (64 + 16)
+    found = costs()
+    assert found["st"].disk_bytes == weights
+    assert found["st"].memory_bytes == pytest.approx(activations + 6 * weights + images)
+    assert found["at"].memory_bytes == pytest.approx(2 * activations + 6 * weights + images)
+
+
+@pytest.mark.parametrize(
+    ("depth", "width", "size"), [(10, 4, 8), (10, 16, 32), (18, 8, 28), (18, 16, 32), (34, 8, 32)]
+)
+def test_activations_are_those_autograd_keeps(depth: Any, width: int, size: int) -> None:
+    config = PreActResNet(depth=depth, width=width)
+    net = build(config, channels=3, classes=10, normalisation=Normalisation(mean=(0.5,) * 3, std=(0.5,) * 3))
+    weights = {parameter.untyped_storage().data_ptr() for parameter in net.parameters()}
+    kept: dict[int, torch.Tensor] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        net(torch.rand(8, 3, size, size))
+    found = sum(tensor.untyped_storage().nbytes() for key, tensor in kept.items() if key not in weights) / 8
+    flops = cost.forward_flops(config, channels=3, size=size, classes=10)
+    assert 0.5 < found / (flops * ACTIVATION_BYTES / width) < 1.1
+
+
+def test_runs_on_own_images_are_not_estimated_but_for_their_weights(costs: Any) -> None:
+    own = {"source": "npz", "path": "x.npz", "splits": {"validation": 10}}
+    found = costs(**{"datasets/digits": tree()["datasets"]["digits"] | own})["st"]
+    assert (found.train_seconds, found.evaluation_seconds, found.memory_bytes) == (None, None, None)
+    assert found.disk_bytes > 0

@@ -1,0 +1,198 @@
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from robustfront import __version__, cli
+from robustfront.artefacts import Layout
+from robustfront.config.yaml_loader import load_yaml
+from robustfront.errors import Interrupted, RobustfrontError
+from robustfront.planning import load_plan
+from small_params import tree, write
+
+HEAVY = {"torch", "torchvision", "timm", "pandas", "numpy", "pydantic", "sklearn", "matplotlib", "dvc"}
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs the command in this process: exit code, standard output, standard error."""
+
+    def command(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["robustfront", *map(str, words)])
+        try:
+            cli.main()
+        except SystemExit as leaving:
+            code = leaving.code
+        else:
+            code = 0
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return command
+
+
+@pytest.fixture
+def params(tmp_path: Path) -> Path:
+    return write(tmp_path, tree())
+
+
+def imported_by(code: str) -> set[str]:
+    code = f"import sys\n{code}\nprint(*{{name.split('.')[0] for name in sys.modules}}, file=sys.stderr)"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(answer.stderr.split())
+
+
+def test_help_imports_nothing_heavy_and_lists_a_verb_per_stage() -> None:
+    code = "sys.argv = ['robustfront', '--help']\nfrom robustfront.cli import main\nmain()"
+    assert not imported_by(code) & HEAVY
+
+
+def test_planning_from_the_command_line_imports_no_torch(params: Path) -> None:
+    words = ["robustfront", "--params", str(params), "plan"]
+    code = f"sys.argv = {words}\nfrom robustfront.cli import main\nmain()"
+    assert not imported_by(code) & (HEAVY - {"pydantic", "numpy"})
+
+
+def test_the_module_is_the_command(params: Path) -> None:
+    words = [sys.executable, "-m", "robustfront", "--params", str(params), "plan"]
+    answer = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert answer.stdout.startswith("scale tiny: a test\n")
+
+
+def test_help_and_version(run: Any) -> None:
+    code, out, _ = run("--help")
+    verbs = [line.split()[0] for line in out.split("Commands:")[1].strip().splitlines()]
+    assert code == 0
+    assert {"plan", "methods", "data", "train", "projector", "evaluate", "notebook", "page"} <= set(verbs)
+    assert run("--version") == (0, f"robustfront, version {__version__}\n", "")
+
+
+def test_plan_shows_runs_jobs_time_memory_and_disk_and_writes_nothing(run: Any, params: Path) -> None:
+    before = {*params.parent.rglob("*")}
+    code, out, err = run("--params", params, "--results", params.parent / "results", "plan")
+    assert (code, err) == (0, "")
+    for word in ("npgd", "digits-npgd-pgd-b1.5-s0-", "jobs: ", "time: ", "memory: ", "disk: "):
+        assert word in out
+    assert {*params.parent.rglob("*")} == before
+
+
+def test_the_scale_can_be_named(run: Any, params: Path) -> None:
+    assert run("--params", params, "--scale", "wide", "plan")[1].startswith("scale wide: another\n")
+    code, out, err = run("--params", params, "--scale", "wid", "plan")
+    assert (code, out) == (2, "")
+    assert err == f"error: {params}: there is no scale 'wid' (did you mean 'wide'?)\n"
+
+
+@pytest.mark.parametrize(
+    "verb", [["plan"], ["prepare"], ["data", "d"], ["train", "r"], ["projector", "p"], ["page"]]
+)
+def test_a_mistake_in_params_is_one_line_and_exit_code_2(verb: list[str], run: Any, tmp_path: Path) -> None:
+    path = write(tmp_path, tree(**{"runs/trades/betta": 1}))
+    message = f"error: {path}: runs.trades.betta: unknown key (did you mean 'beta'?)\n"
+    assert run("--params", path, *verb) == (2, "", message)
+
+
+def test_a_missing_params_file_is_one_line(run: Any, tmp_path: Path) -> None:
+    code, _, err = run("--params", tmp_path / "absent.yaml", "plan")
+    assert code == 2
+    assert err.startswith(f"error: {tmp_path}/absent.yaml: no such file")
+    assert err.count("\n") == 1
+
+
+def test_unknown_ids_get_a_suggestion(run: Any, params: Path) -> None:
+    plan = load_plan(params)
+    wanted = next(run for run in plan.runs if "npgd" in run)
+    code, _, err = run("--params", params, "train", wanted[:-1] + "x")
+    assert code == 2
+    assert f"scale 'tiny' has no run '{wanted[:-1]}x' (did you mean '{wanted}'?)" in err
+    assert "has no data set 'digit'" in run("--params", params, "data", "digit")[2]
+    assert "has no projector" in run("--params", params, "projector", "p")[2]
+    assert "has no suite" in run("--params", params, "evaluate", wanted, "pixel")[2]
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:x", "cuda:-1", "mps", "", "cuda:999"])
+def test_a_device_that_is_not_there_is_one_line(device: str, run: Any, params: Path) -> None:
+    wanted = next(iter(load_plan(params).runs))
+    options = ("--params", params, "--results", params.parent / "results")
+    code, _, err = run(*options, "train", wanted, "--device", device)
+    assert code == 2
+    assert err.startswith(f"error: --device {device}: ")
+
+
+def test_wrong_usage_is_clicks_message(run: Any, params: Path) -> None:
+    assert run("--params", params, "trian")[0] == 2
+    assert run("--params", params, "train")[0] == 2
+    assert run("--params", params, "plan", "--quick")[0] == 2
+
+
+def test_errors_of_ours_keep_their_exit_codes_and_bugs_their_tracebacks(
+    run: Any, params: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(error: BaseException) -> None:
+        def render(*_: object) -> str:
+            raise error
+
+        monkeypatch.setattr("robustfront.planning.render.render", render)
+
+    failing(Interrupted("stopped"))
+    assert run("--params", params, "plan") == (75, "", "error: stopped\n")
+    failing(RobustfrontError("broken"))
+    assert run("--params", params, "plan") == (1, "", "error: broken\n")
+    failing(KeyboardInterrupt())
+    assert run("--params", params, "plan")[0] == 130
+    failing(ZeroDivisionError("a bug"))
+    with pytest.raises(ZeroDivisionError):
+        run("--params", params, "plan")
+
+
+def test_prepare_writes_the_config_of_every_run(run: Any, params: Path, tmp_path: Path) -> None:
+    assert run("--params", params, "--results", tmp_path / "results", "prepare") == (0, "", "")
+    for wanted in load_plan(params).runs:
+        content = load_yaml(Layout(tmp_path / "results").run(wanted) / "config.yaml")
+        assert content["id"] == wanted
+
+
+def test_methods_lists_those_of_extensions_even_if_the_rest_of_the_file_is_wrong(
+    run: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from robustfront.config.schema import Config\n"
+        "from robustfront.methods.base import Method, register\n"
+        "@register('cli_extension', source='a test')\n"
+        "class Mine(Method):\n"
+        "    '''My own.'''\n"
+        "    Params = Config\n"
+    )
+    path = write(tmp_path, {"extensions": ["mine.py"], "scale": 3})
+    code, out, _ = run("--params", path, "methods")
+    assert code == 0
+    assert "cli_extension  (a test)\n  My own." in out
+    assert "npgd  (S000" in out
+    assert run("--params", tmp_path / "absent.yaml", "methods")[0] == 0
+
+
+def test_data_is_prepared_and_the_projector_computed_by_their_verbs(
+    run: Any, params: Path, tmp_path: Path
+) -> None:
+    from robustfront.config.schema import Normalisation
+    from robustfront.models import build, nullspace, weights
+
+    plan, layout = load_plan(params), Layout(tmp_path / "results")
+    options = ("--params", params, "--results", layout.results)
+    (dataset,) = plan.datasets
+    assert run(*options, "data", dataset, "--raw", tmp_path / "raw")[0] == 0
+    assert (layout.dataset(dataset) / "manifest.json").is_file()
+
+    (projector,) = plan.projectors.values()
+    code, _, err = run(*options, "projector", projector.id)
+    assert code == 1
+    assert err.startswith("error: ")
+    config = plan.runs[projector.run_id].config
+    model = build(config.model, channels=1, classes=10, normalisation=Normalisation(mean=(0.3,), std=(0.4,)))
+    weights.save_weights(model.state_dict(), layout.run(projector.run_id) / "model.safetensors", {})
+    assert run(*options, "projector", projector.id)[0] == 0
+    found = nullspace.load(layout.projector(projector.id))
+    assert found.rank_tolerance == 1e-5
+    assert found.dimension == 32 - 10
