@@ -1,4 +1,4 @@
-"""Adversarial training from Table 1 of S000 that differs only in generator and loss: PGD-AT, TRADES, SCORE."""
+"""Adversarial training of S000's Table 1 that differs in generator and loss alone: PGD-AT, TRADES, SCORE."""
 
 from __future__ import annotations
 

@@ -1,18 +1,19 @@
 """What a training method is, and the registry that finds it by name.
 
-A method file imports this module, declares its parameters, and registers one class. It must not import torch at
-module level (annotations aside): every command reads all method files to check params.yaml, and torch takes seconds.
+A method file imports this module, declares its parameters, and registers one class. It must not import torch
+at module level (annotations aside): every command reads all method files to check params.yaml, and torch
+takes seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import Field
 
-from robustfront.config.schema import Ascent, Config, Threat
+from robustfront.config.schema import Ascent, Augmentation, Config, Threat, Training
 from robustfront.config.validation import did_you_mean
 from robustfront.errors import ConfigError
 
@@ -43,6 +44,29 @@ class Setting:
     null_space: NullSpace | None = None
 
 
+class Optimizer(Protocol):
+    """The state of the loop's optimiser, laid out as in torch.optim.SGD."""
+
+    param_groups: list[dict[str, Any]]
+
+    @property
+    def state(self) -> Mapping[Tensor, dict[str, Tensor]]: ...
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the loop owns and a method may look at; the test images are not among it.
+
+    The loop sets the rate of this step in `optimizer`, plain or Nesterov SGD, before it calls `craft`.
+    """
+
+    optimizer: Optimizer
+    training: Training
+    augmentation: Augmentation
+    train: Split
+    validation: Split
+
+
 @dataclass
 class Losses:
     """The outcome of a method's forward passes. `parts` are scalars that add up to the loss of the step."""
@@ -53,14 +77,16 @@ class Losses:
 
     @property
     def total(self) -> Tensor:
-        return sum(self.parts.values())  # type: ignore[return-value]
+        first, *others = self.parts.values()
+        return sum(others, start=first)
 
 
 class Method:
     """One way of making a training step. Subclasses override what their paper changes.
 
-    The loop calls `start_epoch`, then for each batch: `craft` -> `losses` -> `combine` -> the optimiser's step
-    -> `after_step`; and `diagnostics` at the end of each epoch. Images are floats in [0, 1], (B, C, H, W).
+    The loop calls `attach` once; at each epoch `start_epoch`, then for each batch `craft` -> `losses` ->
+    `combine` -> the optimiser's step -> `after_step`, and `diagnostics` at the end. Images are floats in
+    [0, 1], (B, C, H, W).
     """
 
     Params: ClassVar[type[Config]]
@@ -70,21 +96,31 @@ class Method:
     def __init__(self, params: Any, setting: Setting) -> None:
         self.params = params
         self.model = setting.model
-        if self.needs_null_space and setting.null_space is None:
-            raise ConfigError(
-                f"method '{type(self).__name__.lower()}' needs `init`: its projector comes from that run"
-            )
 
     @classmethod
     def units(cls, params: Any) -> float:
-        """Cost of a training step per image, in forward passes (backward to the input 1, to all weights 2)."""
+        """Cost of a training step per image in forward passes (a backward pass: 1 to the input, 2 to all)."""
         raise NotImplementedError
 
+    @classmethod
+    def validation_units(cls, params: Any) -> float:
+        """Cost of `start_epoch` per validation image, in forward passes."""
+        return 0
+
+    def attach(self, surroundings: Surroundings) -> None:
+        """Called once, before everything else, a resume included."""
+
     def start_epoch(self, epoch: int, validation: Split, generator: torch.Generator) -> None:
-        """Called before the first step of epoch `epoch` (from 0), with the validation images; a resume in mid-epoch skips it."""
+        """Called before the first step of epoch `epoch` (from 0), with the validation images.
+
+        A resume in mid-epoch skips it: what it leaves behind belongs into `state`.
+        """
 
     def craft(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor | None:
-        """The adversarial images of this step; None where the method uses none."""
+        """The adversarial images of this step, detached; None where the method uses none.
+
+        The model is in train mode before; afterwards the loop brings it back to it.
+        """
         return None
 
     def losses(self, x: Tensor, x_adv: Tensor | None, y: Tensor) -> Losses:
@@ -112,6 +148,8 @@ class Method:
 
 @dataclass(frozen=True)
 class Entry:
+    """A registered method: its class, the paper it is from, and the label of its runs' directory names."""
+
     name: str
     method: type[Method]
     source: str
@@ -119,11 +157,14 @@ class Entry:
 
     @property
     def summary(self) -> str:
+        """The first line of the class's docstring."""
         return (self.method.__doc__ or "").strip().split("\n")[0]
 
 
 @dataclass
 class Registry:
+    """Methods by name. ConfigError, with a suggestion, for a name that is not known."""
+
     entries: dict[str, Entry] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Entry:
@@ -141,15 +182,17 @@ def register(
 ) -> Callable[[type[Method]], type[Method]]:
     """Class decorator that makes a `Method` known under `name`.
 
-    `source` is the paper; `label(params)` gives the readable part of a run's directory name.
+    `source` is the paper; `label(params)` gives the readable part of a run's directory name. ConfigError if
+    another class has the name; the same class again, as when its file is read twice, replaces itself.
     """
 
     def add(method: type[Method]) -> type[Method]:
-        known = registry.entries.get(name)
-        if known is not None and known.method.__module__ != method.__module__:
-            raise ConfigError(
-                f"method '{name}' is defined twice: in {known.method.__module__} and {method.__module__}"
+        if name in registry.entries:
+            ours, theirs = (
+                f"{kind.__module__}.{kind.__qualname__}" for kind in (method, registry.entries[name].method)
             )
+            if ours != theirs:
+                raise ConfigError(f"method '{name}' is defined twice: by {theirs} and by {ours}; rename one")
         registry.entries[name] = Entry(name, method, source, label or (lambda params: name.replace("_", "-")))
         return method
 

@@ -1,4 +1,4 @@
-"""Sample generation and outer losses that methods combine: Table 1 of S000 is generator x loss x projector."""
+"""Sample generation and outer losses to combine: Table 1 of S000 is generator x loss x projector."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from robustfront.attacks.objectives import Objective
     from robustfront.config.schema import Ascent
     from robustfront.models import Classifier
 
 Generator = Literal["pgd", "trades", "score"]
-"""What the training attack ascends: cross entropy (Madry et al. 2018), the KL divergence from the clean prediction
-(Zhang et al. 2019), or the squared distance between softmax outputs (Pang et al. 2022)."""
+"""What the training attack ascends: cross entropy (Madry et al. 2018), the KL divergence from the clean
+prediction (Zhang et al. 2019), or the squared distance from its softmax (Pang et al. 2022)."""
 
 OUTER_UNITS = {"ce": 3, "trades": 6, "score": 6}
 """Forward and full backward of the clean and/or adversarial batch, in forward passes."""
@@ -46,15 +47,13 @@ def generate(
     The clean forward that `trades` and `score` refer to is computed once, in the same mode as the attack.
     """
     model.train(mode == "train")
+    objective: Objective
     if kind == "pgd":
         objective = attacks.objectives.ce
+    elif kind == "trades":
+        objective = attacks.objectives.kl_to(_clean_logits(model, x))
     else:
-        reference = _clean_logits(model, x)
-        objective = (
-            attacks.objectives.kl_to(reference)
-            if kind == "trades"
-            else attacks.objectives.lse_to(reference.softmax(dim=1))
-        )
+        objective = attacks.objectives.lse_to(losses.widen(_clean_logits(model, x)).softmax(dim=1))
     x_adv = attacks.pgd(
         model,
         x,
@@ -83,7 +82,7 @@ def adversarial_cross_entropy(model: Classifier, x_adv: Tensor, y: Tensor) -> Lo
 
 
 def trades(model: Classifier, x: Tensor, x_adv: Tensor, y: Tensor, beta: float) -> Losses:
-    """Cross entropy + beta * KL(p(x) || p(x')), gradient through both terms (Zhang et al. 2019, Eq. 5; S000 Eq. 3)."""
+    """CE(x) + beta KL(p(x) || p(x')), gradients through x and x' (Zhang et al. 2019, Eq. 5; S000, Eq. 3)."""
     clean, adversarial = model(x), model(x_adv)
     return Losses(
         {

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class StandardParams(Config):
     loss: Literal["ce", "lse"] = Field(
         "ce",
-        description="cross entropy, or the squared distance between softmax and one-hot label (SCORE's clean term)",
+        description="cross entropy, or squared distance of softmax and one-hot label (SCORE's clean term)",
     )
 
 

@@ -1,25 +1,23 @@
-"""Exponential moving average of weights (Izmailov et al. 2018 in its exponential form)."""
+"""Exponential moving average of the weights along a training."""
+
+import copy
 
 import torch
-from torch import Tensor, nn
+
+from robustfront.models import Classifier
 
 
 class WeightAverage:
-    """average <- decay * average + (1 - decay) * weights after every step; batch-norm buffers are copied, not averaged."""
+    """average <- decay * average + (1 - decay) * weights after every step, from the initial weights on.
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
+    `model` holds the average, in eval mode. Batch-norm statistics are copied, not averaged.
+    """
+
+    def __init__(self, model: Classifier, decay: float) -> None:
         self.decay = decay
-        self.values: dict[str, Tensor] = {
-            name: value.detach().clone() for name, value in model.state_dict().items()
-        }
+        self.model = copy.deepcopy(model).requires_grad_(False).eval()
 
     @torch.no_grad()
-    def update(self, model: nn.Module) -> None:
-        parameters = dict(model.named_parameters())
-        torch._foreach_lerp_(
-            [self.values[name] for name in parameters],
-            [p.detach() for p in parameters.values()],
-            1 - self.decay,
-        )
-        for name, buffer in model.named_buffers():
-            self.values[name].copy_(buffer)
+    def update(self, model: Classifier) -> None:
+        torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - self.decay)
+        torch._foreach_copy_(list(self.model.buffers()), list(model.buffers()))

@@ -4,12 +4,13 @@ Randomness is a function of (seed, epoch, step), so there is no generator state 
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
+import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from robustfront.artefacts import atomic_write
@@ -20,40 +21,36 @@ FORMAT = 1
 
 @dataclass
 class Checkpoint:
-    """Position and all tensors of a training. `groups` maps e.g. "model", "momentum", "average", "best" to named tensors."""
+    """Position and all tensors of a training.
+
+    `groups` maps e.g. "model", "momentum", "average", "best" to named tensors; empty ones are not kept.
+    `seconds` is what the unfinished epoch has taken so far.
+    """
 
     run_id: str
     epoch: int
     step: int
     groups: dict[str, dict[str, Tensor]]
-    history: list[dict[str, Any]] = field(default_factory=list)
-    best_score: list[float] | None = None
-    best_epoch: int | None = None
-    seconds: float = 0.0
+    history: list[dict[str, Any]]
+    best_score: list[float] | None
+    best_epoch: int | None
+    seconds: float
 
     def save(self, path: Path) -> None:
+        """Replaces `path`. ArtefactError, the older file untouched, where it cannot be written."""
+        # A copy each: safetensors refuses channels-last tensors and tensors that share their memory.
         tensors = {
-            f"{group}/{name}": value.detach().contiguous().clone()
+            f"{group}/{name}": value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
             for group, values in self.groups.items()
             for name, value in values.items()
         }
-        facts = {
-            "format": FORMAT,
-            "run_id": self.run_id,
-            "epoch": self.epoch,
-            "step": self.step,
-            "history": self.history,
-            "best_score": self.best_score,
-            "best_epoch": self.best_epoch,
-            "seconds": self.seconds,
-        }
+        facts = {name: value for name, value in vars(self).items() if name != "groups"} | {"format": FORMAT}
         with atomic_write(path) as temporary:
-            save_file(tensors, temporary, metadata={"state": json.dumps(facts)})
+            temporary.write_bytes(safetensors.torch.save(tensors, metadata={"state": json.dumps(facts)}))
 
     @classmethod
     def load(cls, path: Path, run_id: str) -> "Checkpoint":
-        """The checkpoint in `path`. ArtefactError if it is damaged or belongs to another run."""
-        advice = f"delete {path.parent} to train this run from its start"
+        """The checkpoint in `path`, on the CPU. ArtefactError if it is damaged or belongs to another run."""
         try:
             with safe_open(path, framework="pt") as file:
                 facts = json.loads((file.metadata() or {})["state"])
@@ -61,10 +58,17 @@ class Checkpoint:
                 for key in file.keys():  # noqa: SIM118 - not a dict
                     group, name = key.split("/", 1)
                     groups.setdefault(group, {})[name] = file.get_tensor(key)
-        except (SafetensorError, OSError, KeyError, ValueError) as error:
-            raise ArtefactError(f"{path}: the checkpoint is damaged ({error}); {advice}") from None
-        if facts.pop("format") != FORMAT:
-            raise ArtefactError(f"{path}: written by another version of robustfront; {advice}")
-        if facts["run_id"] != run_id:
-            raise ArtefactError(f"{path}: is the checkpoint of {facts['run_id']}, not of {run_id}; {advice}")
-        return cls(groups=groups, **facts)
+            if facts.pop("format") != FORMAT:
+                raise _unusable(path, "was written by another version of robustfront")
+            checkpoint = cls(groups=groups, **facts)
+        except (SafetensorError, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+            raise _unusable(path, f"is damaged ({error})") from None
+        if checkpoint.run_id != run_id:
+            raise _unusable(path, f"is of the run {checkpoint.run_id}, not of {run_id}")
+        return checkpoint
+
+
+def _unusable(path: Path, reason: str) -> ArtefactError:
+    return ArtefactError(
+        f"{path}: the checkpoint {reason}; delete {path.parent} to train this run from its start"
+    )

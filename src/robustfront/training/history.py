@@ -31,18 +31,16 @@ COLUMNS = [
 
 
 class EpochSums:
-    """Sums of losses and hits over an epoch's batches, without a host synchronisation per batch."""
+    """Sums of losses and hits over an epoch's images, float64, without a host synchronisation per batch."""
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
+    def __init__(self) -> None:
         self.values: dict[str, Tensor] = {}
 
     @torch.no_grad()
     def add(self, losses: Losses, labels: Tensor) -> None:
-        self._add("images", labels.new_tensor(len(labels), dtype=torch.float64))
-        self._add("train_loss", losses.total.detach().double() * len(labels))
-        for name, part in losses.parts.items():
-            self._add(f"train_{name}", part.detach().double() * len(labels))
+        """Adds a batch: its losses are means over the images with `labels` (B,)."""
+        for name, loss in {"loss": losses.total, **losses.parts}.items():
+            self._add(f"train_{name}", loss.double() * len(labels))
         for name, logits in (("clean", losses.clean_logits), ("adversarial", losses.adversarial_logits)):
             if logits is not None:
                 self._add(f"train_{name}_accuracy", (logits.argmax(dim=1) == labels).sum().double())
@@ -50,11 +48,9 @@ class EpochSums:
     def _add(self, name: str, value: Tensor) -> None:
         self.values[name] = self.values[name] + value if name in self.values else value
 
-    def means(self) -> dict[str, float]:
-        """Per-image means; the epoch's one synchronisation."""
-        sums = {name: float(value) for name, value in self.values.items()}
-        images = sums.pop("images")
-        return {name: value / images for name, value in sums.items()}
+    def means(self, images: int) -> dict[str, float]:
+        """Means over the epoch's images."""
+        return {name: float(value) / images for name, value in self.values.items()}
 
 
 def write_history(rows: list[dict[str, Any]], path: Path) -> None:
@@ -66,6 +62,6 @@ def write_history(rows: list[dict[str, Any]], path: Path) -> None:
         writer.writerows(rows)
 
 
-def finite(row: Mapping[str, Any]) -> bool:
-    """Whether every number of an epoch is finite."""
-    return all(value is None or abs(float(value)) < float("inf") for value in row.values())
+def not_finite(row: Mapping[str, float]) -> list[str]:
+    """The columns of an epoch that are NaN or infinite."""
+    return [name for name, value in row.items() if not abs(value) < float("inf")]

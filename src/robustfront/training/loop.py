@@ -1,7 +1,7 @@
 """The training loop: one method, one model, one data store; resumable at any step.
 
-Randomness: before every step the generator (and torch's global one) is seeded from (seed, epoch, step). What a step
-draws depends on its position alone, so a killed and resumed training repeats an undisturbed one bit for bit.
+Randomness: before every step the generator (and torch's global one) is seeded from (seed, epoch, step). So
+what a step draws depends on its position alone, and a resumed training repeats an undisturbed one exactly.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robustfront import attacks, losses
-from robustfront.config.schema import SGD, Training, Validation
+from robustfront.config.schema import Augmentation, Training
 from robustfront.data.augment import augment, to_float
-from robustfront.data.store import Split, Store
-from robustfront.errors import Interrupted, TrainingDiverged
-from robustfront.methods.base import Losses, Method
+from robustfront.data.store import Store
+from robustfront.errors import ConfigError, Interrupted, TrainingDiverged
+from robustfront.methods.base import Method, Surroundings
 from robustfront.models import Classifier
 from robustfront.training.average import WeightAverage
 from robustfront.training.checkpoint import Checkpoint
-from robustfront.training.history import EpochSums, finite
+from robustfront.training.history import EpochSums, not_finite
+from robustfront.training.judge import judge
 from robustfront.training.schedules import learning_rate
+from robustfront.training.sgd import SGD
 
-VALIDATION_BATCH = 500
 FINITE_CHECK_STEPS = 50
 """Steps between looks at the loss: each look waits for the device."""
 
@@ -40,21 +40,23 @@ class Outcome:
     weights: dict[str, Tensor]
     selected_epoch: int
     history: list[dict[str, Any]]
-    seconds: float
 
 
 @dataclass
 class Watcher:
-    """What the loop reports to and asks of its surroundings."""
+    """What the loop reports to and asks of its caller. `progress` gets the steps done and a line of text."""
 
     save: Callable[[Checkpoint], None]
     stop_requested: Callable[[], bool] = lambda: False
-    progress: Callable[[int, int, str], None] = lambda done, total, text: None
+    progress: Callable[[int, str], None] = lambda steps, text: None
     checkpoint_seconds: float = 300.0
 
 
 class Trainer:
-    """Trains `model` by `method` on `store.train`, judged on `store.validation`. All tensors on `model`'s device."""
+    """Trains `model` by `method` on `store.train`, judged on `store.validation`; all on one device.
+
+    The model holds its initial weights, in train mode. ConfigError if the last batch is a single image.
+    """
 
     def __init__(
         self,
@@ -64,141 +66,142 @@ class Trainer:
         method: Method,
         store: Store,
         training: Training,
-        augmentation: Any,
+        augmentation: Augmentation,
         seed: int,
     ) -> None:
         self.run_id, self.model, self.method, self.store = run_id, model, method, store
         self.training, self.augmentation, self.seed = training, augmentation, seed
         self.device = model.mean.device
-        self.optimizer = _optimizer(model, training.optimizer)
+        self.images = len(store.train)
+        self.steps_per_epoch = math.ceil(self.images / training.batch_size)
+        if self.images - (self.steps_per_epoch - 1) * training.batch_size == 1:
+            raise ConfigError(
+                f"training.batch_size: {training.batch_size} leaves one of the {self.images} training images "
+                "alone in the last batch, on which batch norm cannot train; choose another size"
+            )
+        self.optimizer = SGD(model, training.optimizer)
         self.average = WeightAverage(model, training.ema) if training.ema else None
-        self.sums = EpochSums(self.device)
+        self.sums = EpochSums()
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Tensor] | None = None
         self.best_score: list[float] | None = None
         self.best_epoch: int | None = None
-        self.epoch, self.step, self.seconds = 0, 0, 0.0
-        self.steps_per_epoch = math.ceil(len(store.train.labels) / training.batch_size)
+        self.epoch, self.step = 0, 0
+        self._epoch_started = time.monotonic()
+        method.attach(Surroundings(self.optimizer, training, augmentation, store.train, store.validation))
+
+    @property
+    def total_steps(self) -> int:
+        return self.training.epochs * self.steps_per_epoch
+
+    @property
+    def steps_done(self) -> int:
+        return self.epoch * self.steps_per_epoch + self.step
 
     # ------------------------------------------------------------------------------------ the loop
     def fit(self, watcher: Watcher) -> Outcome:
-        """Runs to the end. Raises Interrupted after saving when asked to stop, TrainingDiverged on a NaN or infinite loss."""
+        """Runs to the end.
+
+        Raises Interrupted, having saved, when asked to stop; TrainingDiverged, having left the last good
+        checkpoint alone, when the loss or a weight is NaN or infinite.
+        """
         saved = time.monotonic()
         while self.epoch < self.training.epochs:
             order = self._order()
-            started = time.monotonic() - self.seconds
             if self.step == 0:
-                self.method.start_epoch(
-                    self.epoch, self.store.validation, self._generator("epoch", self.epoch, 0)
-                )
+                self._epoch_started = time.monotonic()
+                generator = self._generator("epoch", self.epoch)
+                self.method.start_epoch(self.epoch, self.store.validation, generator)
             while self.step < self.steps_per_epoch:
                 self._step(order)
                 self.step += 1
-                self.seconds = time.monotonic() - started
-                self._report(watcher)
+                watcher.progress(self.steps_done, self._summary())
                 if self.step % FINITE_CHECK_STEPS == 0:
-                    self._check_finite()
+                    self._check_loss()
                 if watcher.stop_requested():
-                    self._check_finite()
-                    watcher.save(self.checkpoint())
+                    self._save(watcher)
                     raise Interrupted(
-                        f"{self.run_id}: stopped at epoch {self.epoch + 1}, step {self.step}; the state is saved: "
-                        "run the same command again to go on"
+                        f"{self.run_id}: stopped at epoch {self.epoch + 1}, step {self.step}; the state is "
+                        "saved: run the same command again to go on"
                     )
                 if time.monotonic() - saved > watcher.checkpoint_seconds:
-                    self._check_finite()
-                    watcher.save(self.checkpoint())
+                    self._save(watcher)
                     saved = time.monotonic()
             self._end_epoch()
-            watcher.save(self.checkpoint())
+            self._save(watcher)
             saved = time.monotonic()
-        weights, epoch = self._selected()
-        total = sum(row["seconds"] for row in self.history)
-        return Outcome(weights, epoch, self.history, total)
+        return self._outcome()
 
     def _step(self, order: Tensor) -> None:
         generator = self._generator("step", self.epoch, self.step)
         batch = order[self.step * self.training.batch_size : (self.step + 1) * self.training.batch_size]
         images, y = self.store.train.images[batch], self.store.train.labels[batch]
-        x = to_float(augment(images, self.augmentation, generator)).contiguous(
-            memory_format=torch.channels_last
-        )
-        rate = self._learning_rate()
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        x = to_float(augment(images, self.augmentation, generator))
+        x = x.contiguous(memory_format=torch.channels_last)
+        self.optimizer.set_rate(self._learning_rate(self.step))
         with self._autocast():
             x_adv = self.method.craft(x, y, generator)
-        self.model.train()
-        self.optimizer.zero_grad(set_to_none=True)
+        if not self.model.training:
+            self.model.train()
+        self.optimizer.zero_grad()
         with self._autocast():
-            outcome: Losses = self.method.losses(x, x_adv, y)
-        self.method.combine(outcome)
+            losses = self.method.losses(x, x_adv, y)
+        self.method.combine(losses)
         self.optimizer.step()
         self.method.after_step()
         if self.average:
             self.average.update(self.model)
-        self.sums.add(outcome, y)
+        self.sums.add(losses, y)
 
     def _end_epoch(self) -> None:
-        self._check_finite()
-        row: dict[str, Any] = {"epoch": self.epoch + 1, "lr": self._learning_rate(self.steps_per_epoch - 1)}
-        row |= {
-            "seconds": self.seconds,
-            "images_per_second": len(self.store.train.labels) / max(self.seconds, 1e-9),
+        self._check_loss()  # also waits for the device, so that the time is that of finished work
+        seconds = time.monotonic() - self._epoch_started
+        row: dict[str, Any] = {
+            "epoch": self.epoch + 1,
+            "lr": self._learning_rate(self.steps_per_epoch - 1),
+            "seconds": seconds,
+            "images_per_second": self.images / max(seconds, 1e-9),
         }
-        row |= self.sums.means() | self.method.diagnostics()
+        row |= self.sums.means(self.images) | self.method.diagnostics()
         last = self.epoch + 1 == self.training.epochs
         if last or (self.epoch + 1) % self.training.validation.every == 0:
             row |= self._judge()
-        if not finite(row):
-            raise self._diverged(f"epoch {self.epoch + 1}: {row}")
+        if bad := not_finite(row):
+            raise self._diverged(f"{', '.join(bad)} of epoch {self.epoch + 1}")
         self.history.append(row)
-        self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
-        self.sums = EpochSums(self.device)
+        self.epoch, self.step = self.epoch + 1, 0
+        self.sums = EpochSums()
 
     def _judge(self) -> dict[str, float]:
-        """Validation accuracies of the weights that would be kept, and whether they are the best so far.
+        """Validation columns of the weights that would be kept, which are noted if they are the best so far.
 
-        Best: highest adversarial accuracy where the validation has an attack, else clean; clean accuracy breaks ties.
+        Best: highest adversarial accuracy where the validation has an attack; of equals, the highest clean
+        accuracy; of equals, the first.
         """
-        current = self._clone(self.model.state_dict())
-        if self.average:
-            self.model.load_state_dict(self.average.values)
-        generator = self._generator(
-            "validation", 0, 0
-        )  # the same noise each epoch: epochs differ by weights alone
-        row = judge(self.model, self.store.validation, self.training.validation, generator)
+        judged = self.average.model if self.average else self.model
+        generator = self._generator("validation")  # the same noise each time: epochs differ by weights alone
+        row = judge(judged, self.store.validation, self.training.validation, generator)
         score = [row.get("validation_adversarial_accuracy", 0.0), row["validation_clean_accuracy"]]
         if self.best_score is None or score > self.best_score:
-            self.best, self.best_score, self.best_epoch = (
-                self._clone(self.model.state_dict()),
-                score,
-                self.epoch + 1,
-            )
-        if self.average:
-            self.model.load_state_dict(current)
+            self.best_score, self.best_epoch = score, self.epoch + 1
+            self.best = {name: value.detach().clone() for name, value in judged.state_dict().items()}
         return row
 
-    def _selected(self) -> tuple[dict[str, Tensor], int]:
+    def _outcome(self) -> Outcome:
         if self.training.select == "best":
-            assert self.best is not None and self.best_epoch is not None
-            return self.best, self.best_epoch
-        last = self.average.values if self.average else self._clone(self.model.state_dict())
-        return last, self.training.epochs
+            assert self.best is not None, "the last epoch is always judged"
+            assert self.best_epoch is not None
+            return Outcome(self.best, self.best_epoch, self.history)
+        kept = self.average.model if self.average else self.model
+        return Outcome(kept.state_dict(), self.training.epochs, self.history)
 
     # ------------------------------------------------------------------------------- state and resume
     def checkpoint(self) -> Checkpoint:
         """Everything `restore` needs to go on as if nothing had happened."""
-        named = {parameter: name for name, parameter in self.model.named_parameters()}
-        momentum = {
-            named[parameter]: state["momentum_buffer"]
-            for parameter, state in self.optimizer.state.items()
-            if state.get("momentum_buffer") is not None
-        }
         groups = {
             "model": self.model.state_dict(),
-            "momentum": momentum,
-            "average": self.average.values if self.average else {},
+            "momentum": self._momentum(),
+            "average": self.average.model.state_dict() if self.average else {},
             "best": self.best or {},
             "sums": self.sums.values,
             "method": self.method.state(),
@@ -211,110 +214,78 @@ class Trainer:
             history=self.history,
             best_score=self.best_score,
             best_epoch=self.best_epoch,
-            seconds=self.seconds,
+            seconds=time.monotonic() - self._epoch_started,
         )
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Takes up the state of a checkpoint of the same run."""
+        """Takes up the state of a checkpoint of the same run, on a trainer made as the first one was.
+
+        KeyError or RuntimeError if its tensors are not those of this trainer, as when the code has changed.
+        """
         groups = {
             group: {name: value.to(self.device) for name, value in values.items()}
             for group, values in checkpoint.groups.items()
         }
         self.model.load_state_dict(groups["model"])
-        named = dict(self.model.named_parameters())
-        for name, buffer in groups.get("momentum", {}).items():
-            memory = torch.empty_like(named[name])  # keeps the memory format of the parameter
-            self.optimizer.state[named[name]]["momentum_buffer"] = memory.copy_(buffer)
+        for name, buffer in self._momentum().items():
+            buffer.copy_(groups["momentum"][name])
         if self.average:
-            self.average.values = groups["average"]
+            self.average.model.load_state_dict(groups["average"])
         self.best = groups.get("best")
         self.sums.values = groups.get("sums", {})
         self.method.load_state(groups.get("method", {}))
         self.history = checkpoint.history
         self.best_score, self.best_epoch = checkpoint.best_score, checkpoint.best_epoch
-        self.epoch, self.step, self.seconds = checkpoint.epoch, checkpoint.step, checkpoint.seconds
+        self.epoch, self.step = checkpoint.epoch, checkpoint.step
+        self._epoch_started = time.monotonic() - checkpoint.seconds
+
+    def _momentum(self) -> dict[str, Tensor]:
+        state = self.optimizer.state
+        return {name: state[value]["momentum_buffer"] for name, value in self.model.named_parameters()}
+
+    def _save(self, watcher: Watcher) -> None:
+        self._check_loss()
+        tensors = [value for value in self.model.state_dict().values() if value.is_floating_point()]
+        if not torch.stack([value.isfinite().all() for value in tensors]).all():
+            raise self._diverged(f"a weight after {self.steps_done} of {self.total_steps} steps")
+        watcher.save(self.checkpoint())
 
     # --------------------------------------------------------------------------------------- details
-    def _generator(self, purpose: str, epoch: int, step: int) -> torch.Generator:
-        """A generator on the device, seeded from the position; torch's global one gets the same seed."""
+    def _generator(self, purpose: str, epoch: int = 0, step: int = 0) -> torch.Generator:
+        """A generator on the device, seeded from the position; torch's global ones get the same seed."""
         text = f"{self.seed}/{purpose}/{epoch}/{step}"
         seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
-        torch.manual_seed(seed)
+        # torch.manual_seed would format a stack trace for each kind of device the machine does not have
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
         return torch.Generator(device=self.device).manual_seed(seed)
 
     def _order(self) -> Tensor:
-        count = len(self.store.train.labels)
-        return torch.randperm(count, generator=self._generator("order", self.epoch, 0), device=self.device)
+        return torch.randperm(self.images, generator=self._generator("order", self.epoch), device=self.device)
 
-    def _learning_rate(self, step: int | None = None) -> float:
-        position = self.epoch * self.steps_per_epoch + (self.step if step is None else step)
-        total = self.training.epochs * self.steps_per_epoch
-        return learning_rate(self.training.schedule, self.training.optimizer.lr, position, total)
+    def _learning_rate(self, step: int) -> float:
+        position = self.epoch * self.steps_per_epoch + step
+        return learning_rate(self.training.schedule, self.training.optimizer.lr, position, self.total_steps)
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.training.precision == "bf16")
 
-    def _check_finite(self) -> None:
-        if not bool(torch.isfinite(self.sums.values["train_loss"])):
-            raise self._diverged(f"epoch {self.epoch + 1}, by step {self.step}")
+    def _check_loss(self) -> None:
+        loss = self.sums.values.get("train_loss")
+        if loss is not None and not loss.isfinite():
+            raise self._diverged(f"the loss by epoch {self.epoch + 1}, step {self.step}")
 
-    def _diverged(self, where: str) -> TrainingDiverged:
+    def _diverged(self, what: str) -> TrainingDiverged:
         return TrainingDiverged(
-            f"{self.run_id}: the loss is no longer a finite number ({where}); the last good state is kept in "
-            "checkpoints/. Lower training.optimizer.lr, or set precision: fp32, for this run in params.yaml"
+            f"{self.run_id}: {what} is no finite number; lower training.optimizer.lr, or set "
+            "training.precision: fp32, for this run in params.yaml (its last good state, if any, is in "
+            f"checkpoints/{self.run_id})"
         )
 
-    def _report(self, watcher: Watcher) -> None:
-        done, total = (
-            self.epoch * self.steps_per_epoch + self.step,
-            self.training.epochs * self.steps_per_epoch,
-        )
+    def _summary(self) -> str:
+        """Where the training stands, for the progress bar."""
         latest = self.history[-1] if self.history else {}
         shown = {"clean": "validation_clean_accuracy", "robust": "validation_adversarial_accuracy"}
-        text = " ".join(
-            f"{key} {latest[name]:.3f}" for key, name in shown.items() if latest.get(name) is not None
-        )
-        watcher.progress(done, total, f"epoch {self.epoch + 1}/{self.training.epochs} {text}")
-
-    @staticmethod
-    def _clone(state: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {name: value.detach().clone() for name, value in state.items()}
-
-
-def judge(
-    model: Classifier, split: Split, validation: Validation, generator: torch.Generator
-) -> dict[str, float]:
-    """Clean and (where the validation has an attack) adversarial loss and accuracy on `split`, in eval mode and fp32."""
-    was_training = model.training
-    model.eval()
-    ball = None
-    if validation.attack is not None and validation.threat is not None:
-        ball = attacks.Ball.of(validation.threat, model.mean, model.std)
-    sums: dict[str, Tensor] = {}
-    for start in range(0, len(split.labels), VALIDATION_BATCH):
-        y = split.labels[start : start + VALIDATION_BATCH]
-        x = to_float(split.images[start : start + VALIDATION_BATCH]).contiguous(
-            memory_format=torch.channels_last
-        )
-        views = {"clean": x}
-        if ball is not None and validation.attack is not None:
-            views["adversarial"] = attacks.pgd(model, x, y, ball, validation.attack, generator=generator)
-        for name, view in views.items():
-            with torch.no_grad():
-                logits = model(view)
-            for key, value in (
-                ("loss", losses.cross_entropy(logits, y).double().sum()),
-                ("accuracy", (logits.argmax(dim=1) == y).double().sum()),
-            ):
-                sums[f"validation_{name}_{key}"] = sums.get(f"validation_{name}_{key}", 0) + value
-    model.train(was_training)
-    return {name: float(value) / len(split.labels) for name, value in sums.items()}
-
-
-def _optimizer(model: Classifier, settings: SGD) -> torch.optim.SGD:
-    decayed = [p for p in model.parameters() if p.ndim > 1 or settings.decay_norm_and_bias]
-    other = [p for p in model.parameters() if not (p.ndim > 1 or settings.decay_norm_and_bias)]
-    groups: list[dict[str, Any]] = [{"params": decayed, "weight_decay": settings.weight_decay}]
-    if other:
-        groups.append({"params": other, "weight_decay": 0.0})
-    return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, nesterov=settings.nesterov)
+        accuracies = [f"{key} {latest[name]:.3f}" for key, name in shown.items() if name in latest]
+        return " ".join([f"epoch {self.epoch + 1}/{self.training.epochs}", *accuracies])

@@ -1,7 +1,8 @@
-"""What a run's manifest says about how its numbers came to be: code, libraries, machine, deviations from the paper."""
+"""What a manifest says of how a run's numbers came to be: code, libraries, machine, deviations from S000."""
 
 import hashlib
 import importlib.metadata
+import inspect
 import platform
 import subprocess
 from pathlib import Path
@@ -11,8 +12,15 @@ import torch
 
 import robustfront
 from robustfront.config.schema import Run
+from robustfront.methods.base import Entry
 
-_TRAINING_SOURCES = ("config/schema.py", "data", "models", "attacks", "losses", "methods", "training")
+_SOURCES = (
+    "config/schema.py",
+    "losses.py",
+    *(f"{part}/*.py" for part in ("data", "models", "attacks", "methods", "training")),
+)
+"""What can change a training; patterns in the package's folder."""
+
 _LIBRARIES = ("torch", "torchvision", "numpy", "timm", "safetensors", "pyautoattack")
 
 
@@ -42,18 +50,18 @@ def commit() -> str | None:
     return answer.stdout.strip()
 
 
-def source_digest() -> str:
-    """Hash of the package's sources that can change a training, so that runs made by other code can be told apart."""
+def source_digest(method: Entry) -> str:
+    """Hash of the sources that can change a training by `method`; runs made by other code can be told apart.
+
+    They are the package's, and the method's own file if it lies elsewhere.
+    """
     root = Path(robustfront.__file__).parent
-    files = sorted(
-        path
-        for name in _TRAINING_SOURCES
-        for path in (root / name, *(root / name).rglob("*.py"))
-        if path.is_file()
-    )
+    files = {path for pattern in _SOURCES for path in root.glob(pattern)}
+    own = Path(inspect.getfile(method.method))
     total = hashlib.sha256()
-    for path in dict.fromkeys(files):
-        total.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in [*sorted(files), *([own] if own not in files else [])]:
+        name = path.relative_to(root).as_posix() if path in files else path.name
+        total.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
     return total.hexdigest()[:16]
 
 
@@ -73,6 +81,7 @@ def _processor() -> str:
 
 
 def initial_weights(run: Run) -> str:
+    """Where the weights came from that the training started with."""
     if run.init:
         return f"run {run.init}"
     if run.model.pretrained:
@@ -81,16 +90,37 @@ def initial_weights(run: Run) -> str:
 
 
 def deviations(run: Run) -> list[str]:
-    """Where this run knowingly differs from S000."""
-    found: list[str] = []
-    if run.init is None and run.model.pretrained is None:
-        found.append("S000 starts its standard models from ImageNet weights; this one starts from scratch")
-    if run.dataset.name not in ("cifar10", "svhn"):
+    """Where this run knowingly differs from S000 (section 4; epochs: Figure 4; features: Table 2)."""
+    found = []
+    if run.dataset.source not in ("cifar10", "svhn"):
         found.append(f"S000 trains on CIFAR-10 and SVHN; this run on {run.dataset.name}")
+    if run.dataset.splits.train is not None:
+        found.append(
+            f"S000 trains on the whole training set; this run on {run.dataset.splits.train} images of it"
+        )
+    if run.model.pretrained is None:
+        found.append("S000 starts its standard models from ImageNet weights; here they start from scratch")
+    if run.model.hidden is None and 8 * run.model.width != 512:
+        found.append(f"S000's network has 512 features; this one {8 * run.model.width}")
+    if run.training.epochs != 200:
+        found.append(f"S000 trains for 200 epochs; this run for {run.training.epochs}")
+    threat, attack = run.params.get("threat"), run.params.get("attack")
+    if threat and (threat["norm"], threat["eps"], threat["space"]) != ("linf", 10 / 255, "normalised"):
+        found.append(
+            "S000 trains against linf 10/255 = 0.0392 of the normalised image; "
+            f"this run against {threat['norm']} {threat['eps']:.4g}, {threat['space']}"
+        )
+    if attack and (attack["steps"], attack["step_size"], attack["start"]) != (10, 2 / 255, "gaussian"):
+        found.append(
+            "S000 attacks by 10 steps of 2/255 = 0.00784 from a gaussian start; "
+            f"this run by {attack['steps']} of {attack['step_size']:.4g}, start: {attack['start']}"
+        )
     return found
 
 
-def manifest(run_id: str, run: Run, *, device: torch.device, **measured: Any) -> dict[str, Any]:
+def manifest(
+    run_id: str, run: Run, method: Entry, *, device: torch.device, **measured: Any
+) -> dict[str, Any]:
     """The content of manifest.json; `measured` adds what only the caller knows."""
     return {
         "run": run_id,
@@ -98,7 +128,7 @@ def manifest(run_id: str, run: Run, *, device: torch.device, **measured: Any) ->
         "seed": run.seed,
         "robustfront": robustfront.__version__,
         "commit": commit(),
-        "sources": source_digest(),
+        "sources": source_digest(method),
         "versions": versions(),
         "device": device_name(device),
         "init": run.init,

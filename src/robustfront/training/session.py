@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import resource
 import shutil
 import signal
+import statistics
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from filelock import FileLock, Timeout
@@ -19,69 +20,87 @@ from tqdm import tqdm
 
 from robustfront import artefacts
 from robustfront.artefacts import Layout
-from robustfront.config.schema import Run
 from robustfront.data.store import Store, load
 from robustfront.errors import ArtefactError, RunLocked
 from robustfront.methods import Registry
 from robustfront.methods.base import Setting
 from robustfront.models import Classifier, build, nullspace, weights
-from robustfront.planning import PlannedRun
+from robustfront.models.nullspace import NullSpace
 from robustfront.training import provenance
 from robustfront.training.checkpoint import Checkpoint
 from robustfront.training.history import write_history
 from robustfront.training.loop import Outcome, Trainer, Watcher
 
+if TYPE_CHECKING:
+    from robustfront.planning import PlannedRun
+
 
 def train(planned: PlannedRun, methods: Registry, layout: Layout, device: torch.device) -> None:
     """Trains a run, or goes on where it was stopped, and writes its model, history and manifest.
 
-    Needs the data set, and the init run and projector if the config names them (ArtefactError otherwise).
-    RunLocked if another process is at it.
+    A run that has all three is left alone. Needs the data set, and the init run and projector if the config
+    names them (ArtefactError otherwise). RunLocked if another process is at it; Interrupted after SIGTERM or
+    SIGINT.
     """
     folder, work = layout.run(planned.id), layout.checkpoint(planned.id)
-    work.mkdir(parents=True, exist_ok=True)
     with _locked(work, planned.id), _stop_signals() as stop:
-        started = datetime.now(UTC)
-        torch.backends.cudnn.deterministic = True
-        dataset_folder = layout.dataset(planned.dataset_id)
-        trainer = _trainer(planned, methods, layout, load(dataset_folder, device), device)
-        path = work / "checkpoint.safetensors"
-        resumed = path.is_file()
-        if resumed:
-            trainer.restore(Checkpoint.load(path, planned.id))
-        total = trainer.steps_per_epoch * trainer.training.epochs
-        with tqdm(total=total, desc=planned.id, unit="step", mininterval=1.0, dynamic_ncols=True) as bar:
-
-            def progress(done: int, _total: int, text: str) -> None:
-                bar.set_postfix_str(text, refresh=False)
-                bar.update(done - bar.n)
-
-            outcome = trainer.fit(Watcher(lambda state: state.save(path), lambda: bool(stop), progress))
-        _write(planned, outcome, folder, trainer, started, resumed, layout)
-    shutil.rmtree(work, ignore_errors=True)
+        if all((folder / name).is_file() for name in ("model.safetensors", "history.csv", "manifest.json")):
+            print(f"{planned.id}: is trained already; delete {folder} to train it again", file=sys.stderr)
+        else:
+            _train(planned, methods, layout, device, stop)
+        shutil.rmtree(work, ignore_errors=True)
 
 
-def build_model(run: Run, store: Store, device: torch.device) -> Classifier:
-    """The run's network with its initial weights drawn from its seed, on `device`, channels last."""
-    torch.manual_seed(run.seed)
-    channels = store.train.images.shape[1]
-    model = build(
-        run.model, channels=channels, classes=store.classes, normalisation=run.dataset.normalisation
-    )
-    return model.to(device, memory_format=torch.channels_last)
+def _train(
+    planned: PlannedRun, methods: Registry, layout: Layout, device: torch.device, stop: list[int]
+) -> None:
+    started = datetime.now(UTC)
+    _use_reproducible_arithmetic()
+    trainer = _trainer(planned, methods, layout, load(layout.dataset(planned.dataset_id), device), device)
+    path = layout.checkpoint(planned.id) / "checkpoint.safetensors"
+    resumed = path.is_file()
+    if resumed:
+        _resume(trainer, path)
+    with tqdm(
+        desc=planned.id,
+        initial=trainer.steps_done,
+        total=trainer.total_steps,
+        unit="step",
+        mininterval=1.0 if sys.stderr.isatty() else 30.0,  # a log file needs fewer lines
+        dynamic_ncols=True,
+    ) as bar:
+
+        def progress(steps: int, text: str) -> None:
+            bar.set_postfix_str(text, refresh=False)
+            bar.update(steps - bar.n)
+
+        watcher = Watcher(lambda state: state.save(path), lambda: bool(stop), progress)
+        outcome = trainer.fit(watcher)
+    _write(planned, outcome, layout, device, methods, started=started, resumed=resumed)
+
+
+def _use_reproducible_arithmetic() -> None:
+    """Convolutions on CUDA: deterministic, and in float32, which by default is rounded to 10 bits (TF32)."""
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def _trainer(
     planned: PlannedRun, methods: Registry, layout: Layout, store: Store, device: torch.device
 ) -> Trainer:
     run = planned.config
-    model = build_model(run, store, device)
-    if run.init:
-        weights.load_into(model, layout.run(run.init) / "model.safetensors")
-    null_space = nullspace.load(layout.projector(run.projector)) if run.projector else None
-    entry = methods[run.method].method
-    params = entry.Params.model_validate(run.params)
-    method = entry(params, Setting(model=model, null_space=null_space))
+    torch.manual_seed(run.seed)  # for the initial weights
+    model = build(
+        run.model,
+        channels=store.train.images.shape[1],
+        classes=store.classes,
+        normalisation=run.dataset.normalisation,
+        weights=layout.run(run.init) / "model.safetensors" if run.init else None,
+    )
+    model.to(device).to(memory_format=torch.channels_last)
+    null_space = _null_space(layout.projector(run.projector), model) if run.projector else None
+    kind = methods[run.method].method
+    method = kind(kind.Params.model_validate(run.params), Setting(model=model, null_space=null_space))
     return Trainer(
         planned.id,
         model=model,
@@ -93,61 +112,87 @@ def _trainer(
     )
 
 
+def _null_space(folder: Path, model: Classifier) -> NullSpace:
+    """The projector in `folder`. ArtefactError unless W P is 0 for the head W, as it was when P was made."""
+    space = nullspace.load(folder)
+    weight = model.head.weight.detach().to("cpu", torch.float64)
+    allowed = space.residuals["|WP|"] + 1e-9 * space.singular_values[0]
+    if space.V.shape[0] != weight.shape[1] or space.project(weight).abs().max() > allowed:
+        raise ArtefactError(
+            f"{folder}: is not the null space of the init run's head (trained again since?); "
+            "delete it and run `snakemake` again"
+        )
+    return space
+
+
+def _resume(trainer: Trainer, path: Path) -> None:
+    checkpoint = Checkpoint.load(path, trainer.run_id)
+    try:
+        trainer.restore(checkpoint)
+    except (KeyError, RuntimeError) as error:
+        raise ArtefactError(
+            f"{path}: the checkpoint does not fit this version of the code ({error}); "
+            f"delete {path.parent} to train this run from its start"
+        ) from None
+
+
 def _write(
     planned: PlannedRun,
     outcome: Outcome,
-    folder: Path,
-    trainer: Trainer,
+    layout: Layout,
+    device: torch.device,
+    methods: Registry,
+    *,
     started: datetime,
     resumed: bool,
-    layout: Layout,
 ) -> None:
-    model_path = folder / "model.safetensors"
-    weights.save_weights(outcome.weights, model_path, {"run": planned.id})
+    """The artefacts of a finished run; the manifest last, as its presence says that the rest is there."""
+    folder = layout.run(planned.id)
+    weights.save_weights(outcome.weights, folder / "model.safetensors", {"run": planned.id})
     write_history(outcome.history, folder / "history.csv")
     dataset = artefacts.read_json(layout.dataset(planned.dataset_id) / "manifest.json")
     facts = provenance.manifest(
         planned.id,
         planned.config,
-        device=trainer.device,
+        methods[planned.config.method],
+        device=device,
         names=planned.names,
         dataset={"id": planned.dataset_id, "checksum": dataset["images_sha256"]},
         started=started.isoformat(timespec="seconds"),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         resumed=resumed,
-        seconds=outcome.seconds,
-        images_per_second=_median([row["images_per_second"] for row in outcome.history]),
-        peak_memory_bytes=_peak_memory(trainer.device),
+        seconds=sum(row["seconds"] for row in outcome.history),
+        images_per_second=statistics.median(row["images_per_second"] for row in outcome.history),
+        peak_memory_bytes=_peak_memory(device),
         selected_epoch=outcome.selected_epoch,
-        epochs=trainer.training.epochs,
-        weights_sha256=artefacts.sha256(model_path),
+        epochs=planned.config.training.epochs,
+        weights_sha256=artefacts.sha256(folder / "model.safetensors"),
     )
     artefacts.write_json(folder / "manifest.json", facts)
 
 
-def _median(values: list[float]) -> float:
-    return sorted(values)[len(values) // 2] if values else math.nan
-
-
 def _peak_memory(device: torch.device) -> int:
+    """Bytes: of tensors on the GPU, or of the process."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 @contextlib.contextmanager
 def _locked(folder: Path, run_id: str) -> Iterator[None]:
-    lock = FileLock(folder / "lock")
+    """Holds `folder`/lock, which the kernel frees however the process ends."""
+    path = folder / "lock"
+    lock = FileLock(path)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
         raise RunLocked(
-            f"{run_id}: another process is training it (it holds {folder / 'lock'}); wait for it or stop it"
+            f"{run_id}: another process is training it (it holds {path}); wait for it or stop it"
         ) from None
     except OSError as error:
-        raise ArtefactError(
-            f"{folder / 'lock'}: cannot be locked: {error}; make the folder writable"
-        ) from error
+        raise ArtefactError(f"{path}: cannot be locked ({error}); make the folder writable") from None
     try:
         yield
     finally:
@@ -158,16 +203,16 @@ def _locked(folder: Path, run_id: str) -> Iterator[None]:
 def _stop_signals() -> Iterator[list[int]]:
     """A list that is non-empty once SIGTERM or SIGINT has come; a second one acts as usual."""
     received: list[int] = []
-    previous: dict[int, Any] = {}
+    previous: dict[signal.Signals, Any] = {}
 
     def note(number: int, frame: FrameType | None) -> None:
         received.append(number)
-        signal.signal(number, previous[number])
+        signal.signal(number, previous[signal.Signals(number)])
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        previous[number] = signal.signal(number, note)
+    for watched in (signal.SIGTERM, signal.SIGINT):
+        previous[watched] = signal.signal(watched, note)
     try:
         yield received
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        for watched, handler in previous.items():
+            signal.signal(watched, handler)

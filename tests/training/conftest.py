@@ -1,0 +1,90 @@
+"""A small project on disk: digits, a trained standard model, its projector."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+import torch
+
+import small_params
+from robustfront.artefacts import Layout
+from robustfront.data.store import prepare
+from robustfront.methods import load_methods
+from robustfront.models import nullspace, weights
+from robustfront.planning import Plan, PlannedRun, load_plan
+from robustfront.training import session
+
+BUDGET = {
+    "epochs": 2,
+    "batch_size": 24,
+    "optimizer": {"lr": 0.05, "weight_decay": 1e-3},
+    "schedule": {"kind": "one-cycle"},
+}
+ADVERSARIAL = BUDGET | {
+    "ema": 0.9,
+    "validation": {"threat": {"eps": 0.2}, "attack": {"steps": 2, "step_size": 0.1}},
+}
+LONG = {"epochs": 20}  # a second or two, so that a signal sent after the first epoch finds it training
+
+
+@dataclass
+class Project:
+    """A folder with params.yaml, results and checkpoints."""
+
+    folder: Path
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.folder / "results", self.folder / "checkpoints")
+
+    @cached_property
+    def plan(self) -> Plan:
+        return load_plan(self.folder / "params.yaml")
+
+    def run(self, name: str) -> PlannedRun:
+        (found,) = (run for run in self.plan.runs.values() if name in run.names)
+        return found
+
+    def train(self, name: str) -> Path:
+        """Trains a run and returns its folder."""
+        session.train(self.run(name), load_methods(), self.layout, torch.device("cpu"))
+        return self.layout.run(self.run(name).id)
+
+
+def params() -> small_params.Tree:
+    tree = small_params.tree(
+        **{
+            "datasets/digits/splits": {"train": 72, "validation": 32, "test": 32},
+            "datasets/digits/augmentation": {"pad": 1},
+            "defaults/model": {"depth": 10, "width": 2},
+            "defaults/threat": {"eps": 0.3, "space": "normalised"},
+            "defaults/attack": {"steps": 2, "step_size": 0.2, "start": "gaussian"},
+            "defaults/training": {"standard": BUDGET, "adversarial": ADVERSARIAL},
+        }
+    )
+    tree["runs"]["npgd-long"] = tree["runs"]["npgd"] | {"training": LONG}
+    tree["runs"]["npda-long"] = tree["runs"]["npda"] | {"training": LONG}
+    return tree
+
+
+@pytest.fixture(scope="session")
+def finished_standard_model(tmp_path_factory) -> Project:
+    project = Project(tmp_path_factory.mktemp("project"))
+    (project.folder / "params.yaml").write_text(json.dumps(params()))
+    (dataset_id,) = project.plan.datasets
+    prepare(project.plan.datasets[dataset_id], project.folder / "raw", project.layout.dataset(dataset_id))
+    model = project.train("st") / "model.safetensors"
+    (projector,) = project.plan.projectors.values()
+    head = weights.load_weights(model)["head.weight"]
+    nullspace.compute(head, projector.rank_tolerance).save(project.layout.projector(projector.id))
+    return project
+
+
+@pytest.fixture
+def small_project(finished_standard_model, tmp_path) -> Project:
+    """A copy of its own for each test."""
+    shutil.copytree(finished_standard_model.folder, tmp_path, dirs_exist_ok=True)
+    return Project(tmp_path)
