@@ -141,6 +141,10 @@ def test_logged_norm_is_the_mean_share_and_starts_anew_each_epoch(model, batch, 
     assert len(shares) == 2 * 3 * len(x)
     assert method.diagnostics()["projected_gradient_norm"] == pytest.approx(np.mean(shares), rel=1e-6)
     assert method.diagnostics()["projected_gradient_norm"] == 0.0
+    shares.clear()
+    drift(0.2)
+    method.craft(x, y, seeded())
+    assert method.diagnostics()["projected_gradient_norm"] == pytest.approx(np.mean(shares), rel=1e-6)
 
 
 def test_state_carries_the_norm_over_an_interruption(model, batch, make, drift) -> None:
