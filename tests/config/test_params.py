@@ -1,5 +1,6 @@
 import json
 import re
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -104,7 +105,7 @@ def test_suggestions_name_the_nearest_or_what_there_is() -> None:
 
 
 def test_values_are_shown_as_written_and_short() -> None:
-    shown = [describe(value) for value in (None, True, 1.5, "a", [], {}, 10**400)]
-    assert shown[:6] == ["null", "true", "1.5", "'a'", "a list", "a mapping"]
+    shown = [describe(value) for value in (None, True, 1.5, "a", [], {}, date(2020, 1, 2), 10**400)]
+    assert shown[:-1] == ["null", "true", "1.5", "'a'", "a list", "a mapping", "2020-01-02"]
     assert len(describe("x" * 1000)) < 70
-    assert re.fullmatch(r"1\d+\.\.\.\d+", shown[6])
+    assert re.fullmatch(r"1\d+\.\.\.\d+", shown[-1])

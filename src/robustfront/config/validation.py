@@ -4,6 +4,7 @@ import difflib
 import re
 import reprlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -49,6 +50,8 @@ def describe(value: object) -> str:
             return "null"
         case bool():
             return str(value).lower()
+        case date():
+            return value.isoformat()
         case Mapping():
             return "a mapping"
         case list() | tuple():

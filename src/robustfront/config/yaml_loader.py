@@ -27,7 +27,8 @@ def load_yaml(path: Path) -> dict[str, Any]:
     except (
         Exception
     ) as error:  # the constructors of !!int, !!bool and dates raise what int(), dict and date raise
-        raise ConfigError(f"{path}: not valid YAML: {type(error).__name__}: {error}") from None
+        reason = str(error).split("\n")[0]
+        raise ConfigError(f"{path}: not valid YAML: {type(error).__name__}: {reason}") from None
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: must hold a mapping of keys to values, not {describe(data)}")
     _check_keys(data, str(path))
