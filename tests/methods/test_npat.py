@@ -127,7 +127,7 @@ def test_logged_norm_is_the_mean_share_and_starts_anew_each_epoch(model, batch, 
     x, y = batch
     P = dense_projector(model.head.weight)
     method = make("npda", generator="pgd", beta=1.0)
-    assert method.diagnostics() == {"projected_gradient_norm": 0.0}
+    assert method.diagnostics()["projected_gradient_norm"] == 0.0
     drift(0.1)
     shares = []
 
@@ -214,7 +214,7 @@ def test_bias_of_the_head_moves_only_if_free(bias, moves, model, make) -> None:
 
 def test_logged_offset_is_what_lies_in_the_row_space(model, make) -> None:
     method = make("npgd", generator="pgd", beta=1.0)
-    assert method.diagnostics() == {"head_offset_in_row_space": 0.0}
+    assert method.diagnostics()["head_offset_in_row_space"] == 0.0
     with torch.no_grad():
         model.head.weight.add_(0.5 * method.null_space.V[:, 1])
     assert method.diagnostics()["head_offset_in_row_space"] == pytest.approx(0.5)
