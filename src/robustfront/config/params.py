@@ -1,7 +1,7 @@
 """params.yaml: its data sets, scales and runs, read and checked. `planning` turns them into a plan."""
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +37,9 @@ class Scale(Config):
     datasets: tuple[str, ...] = Field(min_length=1)
     seeds: tuple[Seed, ...] = Field((0,), min_length=1)
     runs: Literal["all"] | tuple[str, ...] = Field("all", description="names under `runs`, or a sweep's")
+    sweeps: Literal["all", "ends"] = Field(
+        "all", description="of the runs that a sweep stands for: all, or the first and the last"
+    )
     model: Model
     threat: Threat = Field(description="of training attacks")
     attack: Ascent = Field(description="of training attacks")
@@ -89,6 +92,7 @@ def load_params(path: Path) -> Params:
     entries = {name: expand(name, data, source) for name, data in file.runs.items()}
     runs = _by_name([run for variants in entries.values() for run in variants], source)
     names = {entry: [run.name for run in variants] for entry, variants in entries.items()}
+    runs = {run.name: run for entry in names for run in _matched_to_starts(entry, names, runs)}
     for run in runs.values():
         _check_init(run, runs, names, source)
     _check_cycles(runs, source)
@@ -161,6 +165,18 @@ def _by_name(runs: list[NamedRun], source: str) -> dict[str, NamedRun]:
 def _check_known(name: str, known: Iterable[str], where: str) -> None:
     if name not in known:
         raise ConfigError(f"{where}: there is no {name!r}{did_you_mean(name, known)}")
+
+
+def _matched_to_starts(
+    entry: str, names: Mapping[str, list[str]], runs: Mapping[str, NamedRun]
+) -> Iterator[NamedRun]:
+    """The runs of an entry. An `init` that is a sweep means its run of the same values."""
+    for name in names[entry]:
+        run, start = runs[name], runs[name].entry.init
+        match = f"{start}{name.removeprefix(entry)}"
+        if start not in runs and match in names.get(start or "", []):
+            run = replace(run, entry=run.entry.model_copy(update={"init": match}))
+        yield run
 
 
 def _check_init(run: NamedRun, runs: Collection[str], entries: Mapping[str, list[str]], source: str) -> None:

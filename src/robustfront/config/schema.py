@@ -4,6 +4,7 @@ Everything here is immutable, refuses unknown keys and can be hashed (`identity.
 the field descriptions. Nothing in this module computes.
 """
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
@@ -89,8 +90,21 @@ class PreActResNet(Config):
     depth: Literal[10, 18, 34] = Field(18, description="10, 18, 34: 1, 2, (3, 4, 6, 3) blocks per stage")
     width: Count = Field(64, description="channels of the first stage; doubles at each later one")
     final_norm: Flag = Field(True, description="batch norm + ReLU after the last block, before pooling")
-    hidden: Count | None = Field(None, description="H of an extra linear layer before the head; null: none")
+    hidden: Count | None = Field(
+        None,
+        description="width of an extra linear layer before the head; 2x: twice that of the features it gets; "
+        "null: none",
+    )
     pretrained: Literal["imagenet"] | None = Field(None, description="initial weights; null: from scratch")
+
+    @model_validator(mode="before")
+    @classmethod
+    def hidden_in_widths_of_the_features(cls, data: Any) -> Any:
+        if isinstance(data, dict) and re.fullmatch("[1-9][0-9]*x", str(data.get("hidden"))):
+            width = data.get("width", cls.model_fields["width"].default)
+            if isinstance(width, int):
+                return data | {"hidden": int(data["hidden"][:-1]) * 8 * width}
+        return data
 
 
 Model = PreActResNet

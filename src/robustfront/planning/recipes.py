@@ -1,5 +1,6 @@
 """The runs of a scale before they are given a data set and a seed: method, parameters, model and budget."""
 
+import itertools
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -40,7 +41,8 @@ def recipes(params: Params, scale_name: str, methods: Registry) -> dict[str, Rec
     scale = params.scales[scale_name]
     resolver = _Resolver(params.source, f"scales.{scale_name}", scale, methods)
     listed = params.entries if scale.runs == "all" else scale.runs
-    wanted = dict.fromkeys(run for name in listed for run in params.entries.get(name, [name]))
+    swept = (_narrowed(params.entries.get(name, [name]), scale) for name in listed)
+    wanted = dict.fromkeys(itertools.chain.from_iterable(swept))
     found: dict[str, Recipe] = {}
     for name in wanted:
         for ancestor in reversed(list(_lineage(name, params.runs, found))):
@@ -48,6 +50,11 @@ def recipes(params: Params, scale_name: str, methods: Registry) -> dict[str, Rec
             parent = found[run.entry.init] if run.entry.init is not None else None
             found[ancestor] = resolver.resolve(run, ancestor in wanted, parent)
     return found
+
+
+def _narrowed(runs: list[str], scale: Scale) -> list[str]:
+    """Of the runs of one entry, those that the scale's `sweeps` leaves."""
+    return runs if scale.sweeps == "all" else [runs[0], runs[-1]]
 
 
 def _lineage(name: str | None, runs: Mapping[str, NamedRun], found: Collection[str]) -> Iterator[str]:
