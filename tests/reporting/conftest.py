@@ -11,6 +11,7 @@ import pytest
 from robustfront.artefacts import Layout, write_json, write_text
 from robustfront.config.schema import (
     SGD,
+    Ascent,
     AutoAttackEvaluation,
     CosineSchedule,
     Dataset,
@@ -22,7 +23,9 @@ from robustfront.config.schema import (
     Suite,
     Threat,
     Training,
+    Validation,
 )
+from robustfront.evaluation import outcomes
 from robustfront.reporting.rendering import write_table
 from robustfront.reporting.results import Plan
 from robustfront.reporting.sections import PAPER
@@ -64,7 +67,14 @@ class FakeProject:
         """A finished run on the first data set, whose masking checks failed in the suite `masked`."""
         (dataset_id, dataset), *_ = self.plan.datasets.items()
         run_id = f"{dataset.name}-{name}-s{seed}-0a1b2c3d"
-        training = Training(epochs=EPOCHS, batch_size=64, optimizer=SGD(lr=0.1), schedule=CosineSchedule())
+        judged = Validation(attack=Ascent(steps=1, step_size=0.1), threat=Threat(eps=0.1, space="normalised"))
+        training = Training(
+            epochs=EPOCHS,
+            batch_size=64,
+            optimizer=SGD(lr=0.1),
+            schedule=CosineSchedule(),
+            validation=judged,
+        )
         config = Run(
             method=name, params={}, dataset=dataset, model=PreActResNet(), training=training, seed=seed
         )
@@ -91,9 +101,28 @@ def _write_artefacts(plan: Plan, layout: Layout, run_id: str, errors: Errors, *,
     write_text(layout.run(run_id) / "history.csv", history.to_csv(index=False))
     write_json(layout.run(run_id) / "manifest.json", _manifest(run_id, run.config.seed, run.names[0]))
     for suite_id, suite in plan.suites.items():
-        path = layout.evaluation(run_id, suite_id)
-        content = _evaluation(suite, errors[suite.name], failed=suite.name == masked)
-        write_json(path.with_name(path.name + ".json"), content | {"run": run_id})
+        content = _evaluation(suite, errors[suite.name], failed=suite.name == masked) | {"run": run_id}
+        outcomes.save(_rows(suite, errors[suite.name]), content, layout.evaluation(run_id, suite_id))
+
+
+def _rows(suite: Suite, errors: tuple[int, int, int]) -> pd.DataFrame:
+    """A row per image and attack; the images that fall are the first so many, whatever the model."""
+    samples = np.arange(TEST_IMAGES)
+    attacks = [
+        pd.DataFrame(
+            {
+                "sample": samples,
+                "attack": attack,
+                "label": 0,
+                "prediction": (samples < wrong).astype(int),
+                "loss": np.float32(1.0),
+                "success": samples < wrong,
+                "carried": False,
+            }
+        )
+        for attack, wrong in zip(["clean", *suite.attacks], errors, strict=True)
+    ]
+    return pd.concat(attacks)
 
 
 def _history(*, projected: bool) -> pd.DataFrame:

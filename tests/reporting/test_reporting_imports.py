@@ -2,6 +2,8 @@ import subprocess
 import sys
 
 MODULES = (
+    "claims.judging",
+    "claims.rendering",
     "curves",
     "drawing",
     "figures",

@@ -1,7 +1,7 @@
 # Tables, figures and the page a person opens first. Seconds each, so any edit of params.yaml refreshes them.
 # A notebook writes the files of its name and nothing else; all of them are outputs, so that a deleted one is remade.
 
-TABLES = ["npat_table1", "npat_table2", "npat_table3"]
+TABLES = ["npat_table1", "npat_table2", "npat_table3", "npat_claims"]
 FIGURES = ["npat_figure1", "npat_figure4", "npat_figure5"]
 RESULTS = ancient(
     expand("results/runs/{run}/eval/{suite}.json", run=PLAN.runs, suite=PLAN.suites)

@@ -197,7 +197,7 @@ def latex_text(text: str) -> str:
     for character in "&%$#_{}":
         text = text.replace(character, f"\\{character}")
     commands = {"L∞": r"$L_\infty$", "β": r"$\beta$", "ε": r"$\varepsilon$", "±": r"$\pm$", "−": "$-$"}
-    commands |= {FAILED: r"$^\dagger$", MISSING: "--"}
+    commands |= {"→": r"$\to$", FAILED: r"$^\dagger$", MISSING: "--"}
     for character, command in commands.items():
         text = text.replace(character, command)
     return text

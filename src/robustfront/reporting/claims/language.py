@@ -1,0 +1,153 @@
+"""What a claim may say: a few typed predicates over errors, read from YAML. Nothing in it is executed.
+
+All bounds are in percentage points of test images. A bound may differ between the paper's data sets.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from robustfront.config.layers import Layer
+from robustfront.config.quantities import Flag, Name
+from robustfront.config.schema import Config
+from robustfront.config.validation import validate
+from robustfront.config.yaml_loader import load_yaml
+
+Error = Literal["clean", "pgd", "autoattack"]
+Table = Literal["s000_table1", "s000_table2", "s000_table3"]
+Bound = float | dict[str, float]
+"""Points, or those of each of the paper's data sets."""
+Runs = Annotated[tuple[Name, ...], Field(min_length=1)]
+
+
+class Bounded(Config):
+    """Something that must lie between two bounds, of which one may be left out."""
+
+    at_least: Bound | None = None
+    at_most: Bound | None = None
+
+    @model_validator(mode="after")
+    def has_a_bound(self) -> "Bounded":
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("give at_least, at_most or both")
+        return self
+
+    def between(self, dataset: str) -> tuple[float, float]:
+        """The bounds for one of the paper's data sets."""
+        low, high = (
+            bound.get(dataset) if isinstance(bound, dict) else bound
+            for bound in (self.at_least, self.at_most)
+        )
+        return (-float("inf") if low is None else low), (float("inf") if high is None else high)
+
+
+class Difference(Bounded):
+    """Errors of each run `of` minus those of each run `minus`: every pair, or the averages of the groups."""
+
+    kind: Literal["difference"]
+    table: Table = "s000_table1"
+    error: Error
+    of: Runs
+    minus: Runs
+    average: Flag = False
+
+
+class Series(Config):
+    """The runs of one method in a table, along the numbers in one of its columns.
+
+    A scale may leave out inner ones; the first and the last must have been run.
+    """
+
+    table: Table
+    method: str
+    along: Literal["beta", "hidden"]
+    error: Error
+
+
+class Trend(Series, Bounded):
+    """The change of the error from the first to the last run, along the line that fits all of them best.
+
+    Hidden sizes count by their logarithm.
+    """
+
+    kind: Literal["trend"]
+
+
+class Saturation(Series):
+    """The error falls faster, per unit of `along`, from the first run to the one at `knee` than after it."""
+
+    kind: Literal["saturation"]
+    knee: float
+
+
+class Fluctuation(Series):
+    """Between neighbouring runs the error rises at least once and falls at least once."""
+
+    kind: Literal["fluctuation"]
+
+
+class Spread(Series):
+    """No two runs differ by more than `at_most`."""
+
+    kind: Literal["spread"]
+    at_most: float = Field(ge=0)
+
+
+class Dynamics(Config):
+    """From the first to the last epoch the adversarial validation error falls, the clean one hardly rises."""
+
+    kind: Literal["dynamics"]
+    runs: Runs
+    clean_rise_at_most: float = Field(ge=0)
+
+
+class Unmasked(Config):
+    """These runs passed their gradient-masking checks. In print: AutoAttack is not weaker than PGD."""
+
+    kind: Literal["unmasked"]
+    table: Table = "s000_table1"
+    runs: Runs
+    tolerance: float = Field(ge=0, description="by which AutoAttack's printed error may be below PGD's")
+
+
+Predicate = Annotated[
+    Difference | Trend | Saturation | Fluctuation | Spread | Dynamics | Unmasked, Field(discriminator="kind")
+]
+
+
+class Claim(Config):
+    """A sentence of a paper that can be checked. All of its predicates must hold."""
+
+    id: Name
+    statement: str = Field(description="what the paper says, in our words")
+    where: str = Field(description="section, figure or table")
+    datasets: Annotated[tuple[str, ...], Field(min_length=1)] = ("CIFAR10", "SVHN")
+    predicates: Annotated[tuple[Predicate, ...], Field(min_length=1)]
+    reason: str = Field(description="why it is read as these predicates, with these bounds")
+
+
+class _File(Config):
+    claims: Annotated[tuple[Claim, ...], Field(min_length=1)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def without_shared_lists(cls, data: dict[str, object]) -> dict[str, object]:
+        """`lists` holds what the claims refer to by YAML aliases."""
+        return {key: value for key, value in data.items() if key != "lists"}
+
+    @field_validator("claims")
+    @classmethod
+    def ids_differ(cls, claims: tuple[Claim, ...]) -> tuple[Claim, ...]:
+        ids = [claim.id for claim in claims]
+        if twice := {name for name in ids if ids.count(name) > 1}:
+            raise ValueError(f"two are called {', '.join(sorted(twice))}")
+        return claims
+
+
+NPAT = Path(__file__).with_name("s000.yaml")
+
+
+def load_claims(path: Path = NPAT) -> tuple[Claim, ...]:
+    """The claims in a YAML file. ConfigError naming the key at fault."""
+    return validate(_File, [Layer("", load_yaml(path))], source=str(path)).claims
