@@ -222,6 +222,7 @@ def test_a_masked_model_settles_only_what_its_masking_cannot_turn_round(
     predicate = difference("npda-pgd", "st", "autoattack", at_most=minus_bound)  # -54 points
     line = verdict(empty_project, predicate)
     assert line["verdict"] == expected
+    assert line["masked"] == (masked if "un" in expected else "")
     assert line["reason"].startswith(f"a gradient-masking check failed for {masked}") == ("un" in expected)
     clean = verdict(empty_project, difference("npda-pgd", "st", at_most=6.0))
     assert clean["verdict"] == "reproduced"

@@ -116,7 +116,7 @@ def npat_figure4(plan: Plan, layout: Layout) -> Figure:
     which the run's own validation attacks.
     """
     with styled():
-        figure = Figure(figsize=(7.6, 5.2 * len(plan.datasets)), layout="constrained")
+        figure = Figure(figsize=(10.5, 5.4 * len(plan.datasets)), layout="constrained")
         grid = figure.subplots(2 * len(plan.datasets), 2, squeeze=False, sharex=True)
         for position, (dataset_id, dataset) in enumerate(plan.datasets.items()):
             for column, (run, name) in enumerate(FIGURE4.items()):

@@ -35,7 +35,8 @@ MEASURED = {True: "reproduced", False: "not reproduced", None: "undecided at thi
 class Finding:
     """A condition, whether it holds, and why.
 
-    `margin`: how far inside its bounds the estimate lies, in points. `missing`: runs that this scale lacks.
+    `margin`: how far inside its bounds the estimate lies, in points. `missing`: runs that this scale lacks;
+    `masked`: runs whose gradient masking keeps it open.
     """
 
     condition: Condition
@@ -44,6 +45,7 @@ class Finding:
     estimate: Estimate | None = None
     margin: float = 0.0
     missing: Sequence[str] = ()
+    masked: Sequence[str] = ()
 
 
 def every(truths: Sequence[Truth]) -> Truth:
@@ -67,6 +69,7 @@ def judge(claims: Sequence[Claim], plan: Plan, layout: Layout) -> pd.DataFrame:
     - `condition`, `value_points`, `low_points`, `high_points`, `at_least_points`, `at_most_points`, `n`,
       `seeds`, `p`: the comparison that decides it (the one with the least to spare), its 95 % interval, its
       bounds;
+    - `masked`: runs whose failed gradient-masking check keeps the verdict open;
     - `conditions`: how many comparisons it comes down to;  `reason`: the verdict in words;  `scale`.
     """
     checks = masking_checks(plan, layout)
@@ -164,12 +167,13 @@ def _decide(condition: Condition, evidence: Evidence, *, to_establish: float, to
         truth = True
     elif cautious.low > condition.at_most or cautious.high < condition.at_least:
         truth = False
-    reason = _in_words(condition, shown)
-    if truth is not None and (masked := evidence.masked(_risky(condition, truth, shown))):
-        truth = None
-        reason = f"a gradient-masking check failed for {', '.join(masked)}: {reason}"
+    reason, masked = _in_words(condition, shown), []
+    if truth is not None:
+        masked = evidence.masked(_risky(condition, truth, shown))
+    if masked:
+        truth, reason = None, f"a gradient-masking check failed for {', '.join(masked)}: {reason}"
     margin = min(condition.at_most - shown.value, shown.value - condition.at_least)
-    return Finding(condition, truth, reason, shown, margin)
+    return Finding(condition, truth, reason, shown, margin, masked=masked)
 
 
 def _risky(condition: Contrast | Change, truth: bool, estimate: Estimate) -> list[str]:
@@ -223,6 +227,7 @@ def _line(verdict: str, reason: str, finding: Finding | None = None, count: int 
         "n": estimate.n if estimate else None,
         "seeds": estimate.seeds if estimate else None,
         "p": estimate.p if estimate else None,
+        "masked": ", ".join(finding.masked) if finding else "",
         "conditions": count,
         "reason": reason,
     }

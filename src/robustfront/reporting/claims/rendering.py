@@ -26,57 +26,54 @@ class Verdict:
     reason: str
 
     @property
+    def detail(self) -> str:
+        """What stands below the verdict; `reason` says it at length."""
+        return self.numbers or self.reason
+
+    @property
     def css(self) -> str:
+        """Its class in the stylesheet."""
         return _CLASSES[self.word]
 
 
 @dataclass(frozen=True)
-class Row:
-    """A claim on one data set. `data`: the paper's data set, and ours that stands for it."""
+class Entry:
+    """A claim. `rows`: for each data set of the paper, and ours that stands for it, a verdict per source."""
 
     id: str
     statement: str
     where: str
-    data: str
     reading: str
-    verdicts: list[Verdict]
+    rows: dict[str, list[Verdict]]
 
 
 def write_claims(table: pd.DataFrame, stem: Path) -> None:
     """Writes what `judging.judge` returns as `stem`.csv, .md, .tex (a longtable) and .html (a fragment)."""
-    rows = [
-        _row(part)
-        for _, part in table.groupby(["claim", "published_as", "dataset"], sort=False, dropna=False)
-    ]
-    headings = [verdict.source for verdict in rows[0].verdicts]
-    scale = str(table["scale"].iloc[0])
-    context = {"rows": rows, "headings": headings, "scale": scale, "counts": _counts(table)}
+    entries = [_entry(part) for _, part in table.groupby("claim", sort=False)]
+    headings = [verdict.source for verdict in next(iter(entries[0].rows.values()))]
+    scale, counts = str(table["scale"].iloc[0]), _counts(table)
+    html = template("claims.html.j2").render(
+        title=HEADING, scale=scale, counts=counts, headings=headings, entries=entries
+    )
     texts = {
         "csv": table.to_csv(index=False, lineterminator="\n"),
-        "md": _markdown(rows, headings, scale, _counts(table)),
-        "tex": _latex(rows, headings, scale),
-        "html": template("claims.html.j2").render(title=HEADING, **context),
+        "md": _markdown(entries, headings, scale, counts),
+        "tex": _latex(entries, headings, scale),
+        "html": html,
     }
     write_formats(texts, stem)
 
 
-def _row(part: pd.DataFrame) -> Row:
-    lines = part.to_dict("records")
-    first = lines[0]
-    data = str(first["published_as"])
-    if first["dataset"] and str(first["dataset"]).upper() != data:
-        data += f" → {first['dataset']}"
-    return Row(
-        id=str(first["claim"]),
-        statement=str(first["statement"]),
-        where=str(first["where"]),
-        data=data,
-        reading=str(first["bounds_reason"]),
-        verdicts=[
-            Verdict(_source(line), str(line["verdict"]), _numbers(line), str(line["reason"]))
-            for line in lines
-        ],
-    )
+def _entry(part: pd.DataFrame) -> Entry:
+    rows: dict[str, list[Verdict]] = {}
+    for line in part.to_dict("records"):
+        data = str(line["published_as"])
+        if line["dataset"] and str(line["dataset"]).upper() != data:
+            data += f" → {line['dataset']}"
+        verdict = Verdict(_source(line), str(line["verdict"]), _numbers(line), str(line["reason"]))
+        rows.setdefault(data, []).append(verdict)
+    about = part.iloc[0].astype(str)
+    return Entry(about["claim"], about["statement"], about["where"], about["bounds_reason"], rows)
 
 
 def _source(line: Mapping[Hashable, Any]) -> str:
@@ -93,7 +90,8 @@ def _numbers(line: Mapping[Hashable, Any]) -> str:
     limits = bounds(
         -float("inf") if pd.isna(at_least) else at_least, float("inf") if pd.isna(at_most) else at_most
     )
-    return f"{signed(line['value_points'])}{interval}, {limits}"
+    masked = f"; masking check failed: {line['masked']}" if line["masked"] else ""
+    return f"{signed(line['value_points'])}{interval}, {limits}{masked}"
 
 
 def _counts(table: pd.DataFrame) -> list[str]:
@@ -107,33 +105,38 @@ def _counts(table: pd.DataFrame) -> list[str]:
     return found
 
 
-def _markdown(rows: list[Row], headings: list[str], scale: str, counts: list[str]) -> str:
-    columns = ["Claim", "Where", "Data", *headings]
-    cells = [
-        [row.statement, row.where, row.data, *(_cell(verdict) for verdict in row.verdicts)] for row in rows
-    ]
-    body = pd.DataFrame(cells, columns=columns).replace(r"\|", r"\\|", regex=True)
-    reasons = "\n".join(
-        f"- `{row.id}` ({row.data}). {row.reading}\n"
-        + "\n".join(f"  - {verdict.source}: {verdict.word}. {verdict.reason}." for verdict in row.verdicts)
-        for row in rows
-    )
+def _markdown(entries: list[Entry], headings: list[str], scale: str, counts: list[str]) -> str:
+    cells = [[text.replace("|", r"\|") for text in line] for line in _grid(entries)]
+    grid = pd.DataFrame(cells, columns=["Claim", "Where", "Data", *headings])
+    body = grid.to_markdown(index=False, disable_numparse=True)
     summary = "\n".join(f"- {count}" for count in counts)
-    grid = body.to_markdown(index=False, disable_numparse=True)
-    return f"### {HEADING}\n\n**{scale}**\n\n{summary}\n\n{grid}\n\n#### How they were judged\n\n{reasons}\n"
+    reasons = []
+    for entry in entries:
+        reasons.append(f"- `{entry.id}`: {entry.reading}")
+        for data, verdicts in entry.rows.items():
+            reasons += [f"  - {data}, {found.source}, {found.word}: {found.reason}" for found in verdicts]
+    return (
+        "\n\n".join(
+            [f"### {HEADING}", f"**{scale}**", summary, body, "#### How they were judged", "\n".join(reasons)]
+        )
+        + "\n"
+    )
 
 
-def _cell(verdict: Verdict) -> str:
-    return f"{verdict.word} ({verdict.numbers})" if verdict.numbers else verdict.word
+def _grid(entries: list[Entry]) -> list[list[str]]:
+    """A line per claim and data set: what it says, where, on which data, and each source's verdict."""
+    lines = []
+    for entry in entries:
+        for data, verdicts in entry.rows.items():
+            words = [f"{found.word} ({found.numbers})" if found.numbers else found.word for found in verdicts]
+            lines.append([entry.statement, entry.where, data, *words])
+    return lines
 
 
-def _latex(rows: list[Row], headings: list[str], scale: str) -> str:
+def _latex(entries: list[Entry], headings: list[str], scale: str) -> str:
     sides = "p{0.26\\textwidth}" + "p{0.11\\textwidth}" * 2 + "p{0.13\\textwidth}" * len(headings)
     head = " & ".join(map(latex_text, ["Claim", "Where", "Data", *headings]))
-    body = "\n".join(
-        " & ".join(map(latex_text, [row.statement, row.where, row.data, *map(_cell, row.verdicts)])) + r" \\"
-        for row in rows
-    )
+    body = "\n".join(" & ".join(map(latex_text, line)) + r" \\" for line in _grid(entries))
     caption = latex_text(f"{HEADING}. {scale[0].upper()}{scale[1:]}. Differences in points, 95 % intervals.")
     return (
         "% needs \\usepackage{booktabs,longtable}\n"
