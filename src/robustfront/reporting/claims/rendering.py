@@ -134,12 +134,19 @@ def _grid(entries: list[Entry]) -> list[list[str]]:
 
 
 def _latex(entries: list[Entry], headings: list[str], scale: str) -> str:
-    sides = "p{0.26\\textwidth}" + "p{0.11\\textwidth}" * 2 + "p{0.13\\textwidth}" * len(headings)
+    widths = [0.25, 0.1, 0.1, *[0.41 / len(headings)] * len(headings)]
+    sides = "".join(f">{{\\raggedright\\arraybackslash}}p{{{width:.3f}\\textwidth}}" for width in widths)
     head = " & ".join(map(latex_text, ["Claim", "Where", "Data", *headings]))
-    body = "\n".join(" & ".join(map(latex_text, line)) + r" \\" for line in _grid(entries))
+    lines = []
+    for entry in entries:
+        for position, line in enumerate(_grid([entry])):
+            shown = line if position == 0 else ["", "", *line[2:]]
+            lines.append(" & ".join(map(latex_text, shown)) + r" \\")
+        lines.append(r"\addlinespace")
+    body = "\n".join(lines)
     caption = latex_text(f"{HEADING}. {scale[0].upper()}{scale[1:]}. Differences in points, 95 % intervals.")
     return (
-        "% needs \\usepackage{booktabs,longtable}\n"
+        "% needs \\usepackage{array,booktabs,longtable}\n"
         f"{{\\footnotesize\n\\begin{{longtable}}{{{sides}}}\n\\caption{{{caption}}}\\\\\n"
         f"\\toprule\n{head} \\\\\n\\midrule\n\\endhead\n{body}\n\\bottomrule\n\\end{{longtable}}\n}}\n"
     )
