@@ -20,7 +20,12 @@ try:
 except RobustfrontError as error:
     raise WorkflowError(str(error)) from None
 RUNS = "|".join(PLAN.runs)
-GPU = int(config.get("gpu", gpus_present() > 0))  # how many GPUs a training or evaluation asks for
+ANALYSES = [
+    f"results/runs/{run}/analysis/{analysis}.json"
+    for run, analysis in PLAN.analysis_jobs
+]
+# How many GPUs a training, evaluation or analysis asks for.
+GPU = int(config.get("gpu", gpus_present() > 0))
 ROBUSTFRONT = f"{sys.executable} -m robustfront --params {PARAMS} --scale {PLAN.scale}"
 
 
@@ -35,12 +40,14 @@ rule all:
     input:
         expand("results/runs/{run}/manifest.json", run=PLAN.runs),
         expand("results/runs/{run}/eval/{suite}.json", run=PLAN.runs, suite=PLAN.suites),
+        ANALYSES,
         "reports/index.html",
 
 
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/analyse.smk"
 include: "workflow/rules/report.smk"
 
 

@@ -22,8 +22,10 @@ def project() -> Path:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """A folder `shared/data` beside the checkout with real images and `unpack.py`; skips where it is absent."""
+    """The folder `shared/data` beside the checkout, with real images and `unpack.py`; skips without it."""
     folder = PROJECT.parent / "shared" / "data"
     if not (folder / "unpack.py").is_file():
-        pytest.skip("needs ../shared/data (real CIFAR-10, MNIST and SVHN images), which is not on this machine")
+        pytest.skip(
+            "needs ../shared/data (real CIFAR-10, MNIST and SVHN images), which is not on this machine"
+        )
     return folder

@@ -65,7 +65,17 @@ def test_help_and_version(run: Any) -> None:
     code, out, _ = run("--help")
     verbs = [line.split()[0] for line in out.split("Commands:")[1].strip().splitlines()]
     assert code == 0
-    assert {"plan", "methods", "data", "train", "projector", "evaluate", "notebook", "page"} <= set(verbs)
+    assert {
+        "plan",
+        "methods",
+        "data",
+        "train",
+        "projector",
+        "evaluate",
+        "analyse",
+        "notebook",
+        "page",
+    } <= set(verbs)
     assert run("--version") == (0, f"robustfront, version {__version__}\n", "")
 
 
@@ -196,3 +206,23 @@ def test_data_is_prepared_and_the_projector_computed_by_their_verbs(
     found = nullspace.load(layout.projector(projector.id))
     assert found.rank_tolerance == 1e-5
     assert found.dimension == 32 - 10
+
+
+@pytest.mark.parametrize(
+    ("run_name", "analysis", "message"),
+    [
+        ("at", "surfaces-000000", "scale 'tiny' has no analysis 'surfaces-000000' (did you mean 'surfaces-"),
+        ("at", "surfaces", "has no run in analysis 'surfaces-"),
+    ],
+)
+def test_analyse_refuses_what_is_not_planned(
+    run: Any, tmp_path: Path, run_name: str, analysis: str, message: str
+) -> None:
+    surfaces = {"kind": "landscape", "runs": ["st"], "span": 0.1}
+    params = write(tmp_path, tree(**{"defaults/analyses": {"surfaces": surfaces}}))
+    plan = load_plan(params)
+    wanted = next(iter(plan.analyses)) if analysis == "surfaces" else analysis
+    run_id = next(planned.id for planned in plan.runs.values() if run_name in planned.names)
+    code, _, err = run("--params", params, "analyse", run_id, wanted)
+    assert code == 2
+    assert message in err

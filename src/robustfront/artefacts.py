@@ -33,6 +33,10 @@ class Layout:
         """Path without suffix: `.parquet` holds the rows, `.json` the aggregates."""
         return self.run(run_id) / "eval" / suite_id
 
+    def analysis(self, run_id: str, analysis_id: str) -> Path:
+        """Path without suffix: `.safetensors` holds the arrays, `.json` the facts."""
+        return self.run(run_id) / "analysis" / analysis_id
+
     def checkpoint(self, run_id: str) -> Path:
         return self.checkpoints / run_id
 

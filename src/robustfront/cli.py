@@ -155,6 +155,20 @@ def evaluate(options: _Options, run_id: str, suite_id: str, device: str) -> None
 
 
 @cli.command()
+@click.argument("run_id")
+@click.argument("analysis_id")
+@click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
+@click.pass_obj
+def analyse(options: _Options, run_id: str, analysis_id: str, device: str) -> None:
+    """Compute one analysis of a trained run: loss surfaces, an attack's path, features and null space."""
+    from robustfront.analysis.session import analyse_run
+
+    analysis = options.pick(options.plan.analyses, analysis_id, "analysis")
+    options.pick(analysis.runs, run_id, f"run in analysis '{analysis_id}',")
+    analyse_run(options.plan.runs[run_id], analysis, options.layout, _device(device))
+
+
+@cli.command()
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("html", type=click.Path(path_type=Path))
 @click.option(

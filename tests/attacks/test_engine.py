@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from robustfront import attacks, losses
-from robustfront.attacks import Ball, frozen, input_gradient, objectives, pgd
+from robustfront.attacks import Ball, frozen, input_gradient, iterates, objectives, pgd
 from robustfront.config.schema import Ascent, Threat
 from toy_models import Convolutional, random_images, random_linear
 
@@ -295,3 +295,17 @@ def test_unknown_names_are_refused() -> None:
     assert attacks.objectives.ce is objectives.ce
     with pytest.raises(AttributeError, match="pgdd"):
         attacks.pgdd  # noqa: B018
+
+
+@pytest.mark.parametrize("start", ["none", "uniform"])
+def test_iterates_are_the_start_and_what_ever_more_steps_of_pgd_reach(
+    start: str, convolutional: Convolutional
+) -> None:
+    x, y = labelled(3)
+    ball = ball_of(convolutional)
+    found = list(iterates(convolutional, x, y, ball, ascent(3, start=start), generator=generator()))
+    assert torch.equal(found[0], ball.start(x, ascent(1, start=start), generator()))
+    for steps in (1, 2, 3):
+        x_adv = pgd(convolutional, x, y, ball, ascent(steps, start=start), generator=generator())
+        assert torch.equal(found[steps], x_adv)
+    assert len(found) == 4

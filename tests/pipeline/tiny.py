@@ -54,6 +54,16 @@ def tiny_params() -> dict[str, Any]:
                         "masking": False,
                     },
                 },
+                "analyses": {
+                    "landscape": {"kind": "landscape", "runs": ["st"], "images": 2, "points": 3, "span": 0.1},
+                    "null-space": {
+                        "kind": "null-space",
+                        "runs": ["npgd-pgd"],
+                        "images": 20,
+                        "threat": threat,
+                        "attack": ascent,
+                    },
+                },
                 "throughput": {"gflops": 10},
             }
         },

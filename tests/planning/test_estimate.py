@@ -30,7 +30,10 @@ def test_training_time_is_images_times_passes_times_flop(costs: Any) -> None:
     expected = {"st": 3, "at": 2 * 3 + 3, "trades": 2 * 3 + 1 + 6, "npgd": 2 * 3 + 6, "npda": 2 * 3 + 1 + 6}
     found = costs()
     for name, units in expected.items():
-        assert found[name].train_seconds == pytest.approx(2 * (1197 * units + judged) * forward / 1e10)
+        drift = 200 if name.startswith("np") else 0  # NPAT's look at Remark 3.1, on the same images
+        assert found[name].train_seconds == pytest.approx(
+            2 * (1197 * units + judged + drift) * forward / 1e10
+        )
 
 
 def test_judging_epochs_costs_its_attack_as_often_as_it_is_done(costs: Any) -> None:

@@ -40,7 +40,7 @@ def test_the_table_has_a_row_per_run_with_what_it_takes(shown: Any) -> None:
 def test_the_totals_name_jobs_time_memory_and_disk(shown: Any) -> None:
     _, totals = shown(**{"scales/tiny/throughput": {"gflops": 1e-4, "jobs": 4}})
     jobs, time, memory, disk = totals.split("\n")
-    assert jobs == "jobs: 1 data sets, 6 trainings, 1 projectors, 6 evaluations"
+    assert jobs == "jobs: 1 data sets, 6 trainings, 1 projectors, 6 evaluations, 0 analyses"
     assert time.startswith("time: at most ")
     assert time.endswith("with 4 job(s) at a time, at 0.0001 GFLOP/s each (scales.tiny.throughput)")
     whole, quarter = (float(time.split()[index]) for index in (3, 7))

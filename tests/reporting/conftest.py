@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from synthetic_records import record
 
+from robustfront.analysis import records
 from robustfront.artefacts import Layout, write_json, write_text
 from robustfront.config.schema import (
     SGD,
@@ -27,7 +29,7 @@ from robustfront.config.schema import (
 )
 from robustfront.evaluation import outcomes
 from robustfront.reporting.rendering import write_table
-from robustfront.reporting.results import Plan
+from robustfront.reporting.results import Plan, PlannedAnalysis
 from robustfront.reporting.sections import PAPER
 from robustfront.reporting.tables import NPAT_TABLE1, reproduce
 
@@ -52,6 +54,7 @@ class FakePlan:
     datasets: dict[str, Dataset]
     suites: dict[str, Suite]
     runs: dict[str, FakeRun] = field(default_factory=dict)
+    analyses: dict[str, PlannedAnalysis] = field(default_factory=dict)
 
     def find(self, name: str, dataset_id: str) -> list[FakeRun]:
         return [run for run in self.runs.values() if name in run.names and run.dataset_id == dataset_id]
@@ -103,6 +106,9 @@ def _write_artefacts(plan: Plan, layout: Layout, run_id: str, errors: Errors, *,
     for suite_id, suite in plan.suites.items():
         content = _evaluation(suite, errors[suite.name], failed=suite.name == masked) | {"run": run_id}
         outcomes.save(_rows(suite, errors[suite.name]), content, layout.evaluation(run_id, suite_id))
+    for analysis in plan.analyses.values():
+        if run_id in analysis.runs:
+            records.save(record(analysis.config.kind, run_id), layout.analysis(run_id, analysis.id))
 
 
 def _rows(suite: Suite, errors: tuple[int, int, int]) -> pd.DataFrame:

@@ -2,14 +2,19 @@ import subprocess
 import sys
 
 MODULES = (
+    "analyses",
     "claims.judging",
     "claims.rendering",
     "curves",
     "drawing",
+    "feature_space",
     "figures",
+    "landscapes",
     "notebooks",
     "page",
+    "pipeline_diagram",
     "published",
+    "remark31",
     "rendering",
     "results",
     "sections",

@@ -5,6 +5,7 @@ rule runs:
     input:
         expand("results/runs/{run}/manifest.json", run=PLAN.runs),
         expand("results/runs/{run}/eval/{suite}.json", run=PLAN.runs, suite=PLAN.suites),
+        ANALYSES,
 
 
 rule evaluate:
@@ -18,10 +19,10 @@ rule evaluate:
         summary="results/runs/{run}/eval/{suite}.json",
     log:
         "logs/evaluate/{run}/{suite}.log",
+    wildcard_constraints:
+        run=RUNS,
     threads: 1
     resources:
         gpu=GPU,
-    wildcard_constraints:
-        run=RUNS,
     shell:
         "{ROBUSTFRONT} evaluate {wildcards.run} {wildcards.suite} > {log} 2>&1"

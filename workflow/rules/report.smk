@@ -2,10 +2,20 @@
 # A notebook writes the files of its name and nothing else; all of them are outputs, so that a deleted one is remade.
 
 TABLES = ["npat_table1", "npat_table2", "npat_table3", "npat_claims"]
-FIGURES = ["npat_figure1", "npat_figure4", "npat_figure5"]
+FIGURES = [
+    "npat_figure1",
+    "npat_figure2a",
+    "npat_figure2b",
+    "npat_figure3",
+    "npat_figure4",
+    "npat_figure5",
+    "npat_figure6",
+    "npat_remark31",
+]
 RESULTS = ancient(
     expand("results/runs/{run}/eval/{suite}.json", run=PLAN.runs, suite=PLAN.suites)
     + expand("results/runs/{run}/manifest.json", run=PLAN.runs)
+    + ANALYSES
 )
 
 

@@ -8,7 +8,9 @@ def training_inputs(wildcards):
     if planned.config.init:
         files["init"] = f"results/runs/{planned.config.init}/model.safetensors"
     if planned.config.projector:
-        files["projector"] = f"results/projectors/{planned.config.projector}/projector.safetensors"
+        files["projector"] = (
+            f"results/projectors/{planned.config.projector}/projector.safetensors"
+        )
     return {name: ancient(path) for name, path in files.items()}
 
 
@@ -21,18 +23,20 @@ rule train:
         manifest="results/runs/{run}/manifest.json",
     log:
         "logs/train/{run}.log",
+    wildcard_constraints:
+        run=RUNS,
     threads: 1
     resources:
         gpu=GPU,
-    wildcard_constraints:
-        run=RUNS,
     shell:
         "{ROBUSTFRONT} train {wildcards.run} > {log} 2>&1"
 
 
 rule projector:
     input:
-        lambda wildcards: ancient(f"results/runs/{PLAN.projectors[wildcards.projector].run_id}/model.safetensors"),
+        lambda wildcards: ancient(
+            f"results/runs/{PLAN.projectors[wildcards.projector].run_id}/model.safetensors"
+        ),
     output:
         tensors="results/projectors/{projector}/projector.safetensors",
         facts="results/projectors/{projector}/projector.json",

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from robustfront.attacks import objectives
     from robustfront.attacks.ball import Ball
-    from robustfront.attacks.engine import frozen, input_gradient, pgd
+    from robustfront.attacks.engine import frozen, input_gradient, iterates, pgd
 
-__all__ = ["Ball", "frozen", "input_gradient", "objectives", "pgd"]
+__all__ = ["Ball", "frozen", "input_gradient", "iterates", "objectives", "pgd"]
 
 _MODULES = {
     "Ball": "ball",
     "frozen": "engine",
     "input_gradient": "engine",
+    "iterates": "engine",
     "objectives": "objectives",
     "pgd": "engine",
 }

@@ -44,7 +44,7 @@ class Ball:
 
     @property
     def eps(self) -> float | Tensor:
-        """The radius in threat units: a number, or (B, 1, 1, 1) where the images of a batch have their own."""
+        """The radius in threat units: a number, or (B, 1, 1, 1) where each image has its own."""
         return self.threat.eps if self.factors is None else self.threat.eps * self.factors
 
     def scaled(self, factors: Tensor) -> "Ball":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -45,11 +46,17 @@ def pgd(
     x = x.detach()
 
     def ascend() -> Tensor:
-        x_adv = ball.start(x, ascent, generator)
-        for _ in range(ascent.steps):
-            gradient = input_gradient(model, x_adv, labels, objective, feature_gradient)
-            x_adv = ball.project(ball.step(x_adv, gradient, ascent.step_size), x)
-        return x_adv
+        steps = iterates(
+            model,
+            x,
+            labels,
+            ball,
+            ascent,
+            objective=objective,
+            generator=generator,
+            feature_gradient=feature_gradient,
+        )
+        return deque(steps, maxlen=1).pop()  # no other one is kept in memory
 
     with frozen(model):
         best = ascend()
@@ -63,6 +70,26 @@ def pgd(
             best = torch.where(worse.view(-1, 1, 1, 1), x_adv, best)
             best_wrong, best_value = best_wrong | wrong, torch.where(worse, value, best_value)
         return best
+
+
+def iterates(
+    model: Classifier,
+    x: Tensor,
+    labels: Tensor,
+    ball: Ball,
+    ascent: Ascent,
+    *,
+    objective: Objective = objectives.ce,
+    generator: torch.Generator | None = None,
+    feature_gradient: FeatureGradient | None = None,
+) -> Iterator[Tensor]:
+    """The start of one ascent and its image after each step: what `pgd` goes through, restarts aside."""
+    x_adv = ball.start(x, ascent, generator)
+    yield x_adv
+    for _ in range(ascent.steps):
+        gradient = input_gradient(model, x_adv, labels, objective, feature_gradient)
+        x_adv = ball.project(ball.step(x_adv, gradient, ascent.step_size), x)
+        yield x_adv
 
 
 def input_gradient(

@@ -4,6 +4,7 @@ import hashlib
 import json
 from typing import Any
 
+from robustfront.config.analyses import Analysis
 from robustfront.config.schema import Dataset, Run, Suite
 
 
@@ -22,6 +23,14 @@ def dataset_id(dataset: Dataset) -> str:
 def suite_id(suite: Suite) -> str:
     """Identity of what is attacked how; the order of the attacks changes no result."""
     return f"{suite.name}-{digest(suite.model_dump(mode='json', exclude={'name'}), 6)}"
+
+
+def analysis_id(name: str, analysis: Analysis, rank_tolerance: float) -> str:
+    """Identity of what is computed, on whichever runs; the tolerance decides which null space is meant."""
+    content = analysis.model_dump(mode="json", exclude={"runs"})
+    if analysis.needs_start:
+        content["rank_tolerance"] = rank_tolerance
+    return f"{name}-{digest(content, 6)}"
 
 
 def run_digest(run: Run) -> str:

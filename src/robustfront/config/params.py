@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from robustfront.config.analyses import Analysis
 from robustfront.config.layers import Layer, written_at
 from robustfront.config.quantities import Count, Name, Positive, ProperFraction, Seed
 from robustfront.config.runs import NamedRun, expand
@@ -45,6 +46,7 @@ class Scale(Config):
     attack: Ascent = Field(description="of training attacks")
     training: Budgets
     suites: dict[Name, Suite] = Field(min_length=1)
+    analyses: dict[Name, Analysis] = Field({}, description="computed from trained models, for figures")
     throughput: Throughput
 
 
@@ -119,6 +121,9 @@ def _scale(layers: list[Layer], datasets: Collection[str], runs: Collection[str]
     for key, names, known in (("datasets", scale.datasets, datasets), ("runs", scale.runs, runs)):
         for name in names if names != "all" else ():
             _check_known(name, known, f"{source}: {written_at(layers, (key,))}")
+    for name, analysis in scale.analyses.items():
+        for run in analysis.runs:
+            _check_known(run, runs, f"{source}: {written_at(layers, ('analyses', name, 'runs'))}")
     for name, suite in scale.suites.items():
         kinds = {attack.kind for attack in suite.attacks.values()}
         if suite.threat.clip != "image" and "autoattack" in kinds:

@@ -17,7 +17,7 @@ from robustfront.planning import PlannedRun
 def evaluate_run(
     planned: PlannedRun, suite: Suite, suite_id: str, layout: Layout, device: torch.device
 ) -> None:
-    """Attacks the selected weights of a trained run with `suite` on the test split, and writes rows and aggregates.
+    """Attacks the selected weights of a trained run with `suite` on the test split; writes the outcome.
 
     ArtefactError if the model or the data set is missing or damaged.
     """

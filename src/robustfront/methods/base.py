@@ -104,7 +104,7 @@ class Method:
 
     @classmethod
     def validation_units(cls, params: Any) -> float:
-        """Cost of `start_epoch` per validation image, in forward passes."""
+        """Cost of `start_epoch` and `diagnostics` per validation image, in forward passes."""
         return 0
 
     def attach(self, surroundings: Surroundings) -> None:

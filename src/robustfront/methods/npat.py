@@ -14,7 +14,8 @@ from robustfront.config.quantities import NonNegative
 from robustfront.config.schema import Config
 from robustfront.errors import ConfigError
 from robustfront.methods import parts
-from robustfront.methods.base import AdversarialParams, Losses, Method, Setting, register
+from robustfront.methods.base import AdversarialParams, Losses, Method, Setting, Surroundings, register
+from robustfront.methods.drift import Start
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +37,7 @@ class NPATParams(AdversarialParams):
 
 
 class NPAT(Method):
-    """What NPDA and NPGD share: a generator of choice and the TRADES loss."""
+    """What NPDA and NPGD share: a generator of choice, the TRADES loss, a look at Remark 3.1 each epoch."""
 
     needs_null_space: ClassVar[bool] = True
 
@@ -47,10 +48,20 @@ class NPAT(Method):
         self.null_space = setting.null_space.to(self.model.mean.device)
         self.ball = attacks.Ball.of(params.threat, self.model.mean, self.model.std)
         self.feature_gradient: FeatureGradient | None = None
+        # W_std: a method is made while the model holds its initial weights, also when a training is resumed
+        self._start_weight = self.model.head.weight.detach().clone()
+        self._start: Start | None = None
 
     @classmethod
     def units(cls, params: Any) -> float:
         return parts.generation_units(params.generator, params.attack.steps) + parts.OUTER_UNITS["trades"]
+
+    @classmethod
+    def validation_units(cls, params: Any) -> float:
+        return 1
+
+    def attach(self, surroundings: Surroundings) -> None:
+        self._start = Start(self.model, surroundings.validation.images)
 
     def losses(self, x: Tensor, x_adv: Tensor | None, y: Tensor) -> Losses:
         assert x_adv is not None
@@ -68,6 +79,12 @@ class NPAT(Method):
             generator=generator,
             feature_gradient=self.feature_gradient,
         )
+
+    def diagnostics(self) -> dict[str, float]:
+        """`head_offset_in_row_space`, and on the validation images the quantities of `Drift.summary`."""
+        offset = self.null_space.offset_in_row_space(self.model.head.weight, self._start_weight)
+        drift = self._start.drift(self.model).summary(self.null_space) if self._start else {}
+        return {"head_offset_in_row_space": offset} | drift
 
 
 class NPDAParams(NPATParams):
@@ -108,7 +125,7 @@ class NPDA(NPAT):
         mean = float(self._norm_sum / self._norm_count.clamp_min(1))
         self._norm_sum.zero_()
         self._norm_count.zero_()
-        return {"projected_gradient_norm": mean}
+        return {"projected_gradient_norm": mean} | super().diagnostics()
 
     def state(self) -> dict[str, Tensor]:
         return {"norm_sum": self._norm_sum, "norm_count": self._norm_count}
@@ -137,8 +154,6 @@ class NPGD(NPAT):
 
     def __init__(self, params: Any, setting: Setting) -> None:
         super().__init__(params, setting)
-        # W_std: a method is made while the model holds its initial weights, also when a training is resumed
-        self._start_weight = self.model.head.weight.detach().clone()
         self._start_bias = self.model.head.bias.detach().clone()
 
     def after_step(self) -> None:
@@ -146,10 +161,3 @@ class NPGD(NPAT):
         weight.copy_(self._start_weight + self.null_space.project(weight - self._start_weight))
         if self.params.bias == "frozen":
             bias.copy_(self._start_bias)
-
-    def diagnostics(self) -> dict[str, float]:
-        return {
-            "head_offset_in_row_space": self.null_space.offset_in_row_space(
-                self.model.head.weight, self._start_weight
-            )
-        }

@@ -54,6 +54,19 @@ class NullSpace:
         exact = g.double()
         return (exact - (exact @ self.V) @ self.V.mT).to(g.dtype)
 
+    def norms(self, g: Tensor) -> tuple[Tensor, Tensor]:
+        """Norms, float64 (N,), of the parts of vectors g (N, D) in the row space and in the null space."""
+        return (g.double() @ self.V).norm(dim=1), self.project(g.double()).norm(dim=1)
+
+    def share(self, g: Tensor) -> float | None:
+        """Sum of |P g|^2 over sum of |g|^2: how much of vectors g (N, D) lies in the null space.
+
+        Of a random direction, (D - r) / D does: that is what a share must be compared with. None if all
+        vectors are zero.
+        """
+        row, null = (norm.square().sum().item() for norm in self.norms(g))
+        return null / (row + null) if row + null else None
+
     def offset_in_row_space(self, weight: Tensor, reference_weight: Tensor) -> float:
         """max |(weight - reference_weight) V|: how far a head (C, D) has moved within the row space of W.
 

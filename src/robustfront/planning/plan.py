@@ -1,11 +1,12 @@
-"""params.yaml -> every run, projector, data set and suite of one scale: resolved, hashed and in order."""
+"""params.yaml -> every run, projector, data set, suite and analysis of one scale: resolved and hashed."""
 
 import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from robustfront.config.identity import dataset_id, digest, run_digest, suite_id
-from robustfront.config.params import Scale, load_params
+from robustfront.config.analyses import Analysis
+from robustfront.config.identity import analysis_id, dataset_id, digest, run_digest, suite_id
+from robustfront.config.params import Params, Scale, load_params
 from robustfront.config.schema import Dataset, Run, Suite
 from robustfront.config.validation import did_you_mean
 from robustfront.errors import ConfigError
@@ -33,6 +34,15 @@ class PlannedRun:
     names: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class PlannedAnalysis:
+    """An analysis, and the runs it is done on: run id -> the projector it needs there, if any."""
+
+    id: str
+    config: Analysis
+    runs: dict[str, str | None]
+
+
 @dataclass
 class Plan:
     """Everything one scale consists of. `runs` is in an order in which parents come first."""
@@ -44,6 +54,12 @@ class Plan:
     projectors: dict[str, Projector]
     datasets: dict[str, Dataset]
     suites: dict[str, Suite]
+    analyses: dict[str, PlannedAnalysis]
+
+    @property
+    def analysis_jobs(self) -> list[tuple[str, str]]:
+        """(run id, analysis id) of all analyses."""
+        return [(run, analysis.id) for analysis in self.analyses.values() for run in analysis.runs]
 
     @property
     def note(self) -> str:
@@ -76,9 +92,12 @@ def load_plan(path: Path = Path("params.yaml"), scale: str | None = None) -> Pla
         projectors={},
         datasets={dataset_id(dataset): dataset for dataset in datasets},
         suites={suite_id(suite): suite for suite in settings.suites.values()},
+        analyses={},
     )
     for dataset, seed in itertools.product(datasets, settings.seeds):
         _add_runs(plan, resolved[name], dataset, seed, params.rank_tolerance)
+    for key, analysis in settings.analyses.items():
+        _add_analysis(plan, key, analysis, params)
     return plan
 
 
@@ -91,8 +110,7 @@ def _add_runs(
         init = runs[recipe.init].id if recipe.init is not None else None
         projector = None
         if recipe.method.method.needs_null_space and init is not None:
-            projector = _projector(init, rank_tolerance)
-            plan.projectors.setdefault(projector.id, projector)
+            projector = _add_projector(plan, init, rank_tolerance)
         config = Run(
             method=recipe.method.name,
             params=recipe.params.model_dump(mode="json"),
@@ -101,7 +119,7 @@ def _add_runs(
             training=recipe.training,
             seed=seed,
             init=init,
-            projector=projector.id if projector else None,
+            projector=projector,
             rank_tolerance=rank_tolerance if projector else None,
         )
         run_id = f"{dataset.name}-{recipe.label}-s{seed}-{run_digest(config)}"
@@ -116,6 +134,30 @@ def _add_runs(
         runs[recipe.name] = run
 
 
-def _projector(run_id: str, rank_tolerance: float) -> Projector:
+def _add_projector(plan: Plan, run_id: str, rank_tolerance: float) -> str:
+    """Id of the projector of that run's head."""
     identity = digest({"run": run_id, "rank_tolerance": rank_tolerance})
-    return Projector(f"{run_id.rsplit('-', 1)[0]}-{identity}", run_id, rank_tolerance)
+    projector = Projector(f"{run_id.rsplit('-', 1)[0]}-{identity}", run_id, rank_tolerance)
+    return plan.projectors.setdefault(projector.id, projector).id
+
+
+def _add_analysis(plan: Plan, name: str, analysis: Analysis, params: Params) -> None:
+    """Adds the analysis on its runs, data set by data set, and the projectors it needs."""
+    names = dict.fromkeys(run for key in analysis.runs for run in params.entries.get(key, [key]))
+    first_seed = plan.settings.seeds[0]
+    runs: dict[str, str | None] = {}
+    for dataset, run_name in itertools.product(plan.datasets, names):
+        for run in plan.find(run_name, dataset):
+            if run.config.seed != first_seed:
+                continue
+            projector = None
+            if analysis.needs_start:
+                if run.config.init is None:
+                    raise ConfigError(
+                        f"{params.source}: analyses.{name}.runs: '{run_name}' starts from no other run, but "
+                        f"kind {analysis.kind} compares a run with its start; leave it out"
+                    )
+                projector = _add_projector(plan, run.config.init, params.rank_tolerance)
+            runs[run.id] = projector
+    key = analysis_id(name, analysis, params.rank_tolerance)
+    plan.analyses[key] = PlannedAnalysis(key, analysis, runs)

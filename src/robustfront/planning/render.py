@@ -69,7 +69,8 @@ def _totals(plan: Plan, costs: list[Cost]) -> list[str]:
     disk += sum(image_bytes(dataset) or 0 for dataset in plan.datasets.values())
     lines = [
         f"jobs: {len(plan.datasets)} data sets, {len(plan.runs)} trainings, "
-        f"{len(plan.projectors)} projectors, {len(plan.runs) * len(plan.suites)} evaluations",
+        f"{len(plan.projectors)} projectors, {len(plan.runs) * len(plan.suites)} evaluations, "
+        f"{len(plan.analysis_jobs)} analyses",
         f"time: at most {_duration(seconds)} of work, {_duration(seconds / throughput.jobs)} with "
         f"{throughput.jobs} job(s) at a time, at {throughput.gflops:g} GFLOP/s each "
         f"(scales.{plan.scale}.throughput)",

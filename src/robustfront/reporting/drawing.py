@@ -1,10 +1,12 @@
 """How figures look and are saved. No pyplot: a figure is a value, and equal figures are equal bytes."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from matplotlib import style
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from robustfront.artefacts import atomic_write
@@ -40,3 +42,26 @@ def save_figure(figure: Figure, stem: Path) -> None:
         for kind, own in options.items():
             with atomic_write(stem.with_name(f"{stem.name}.{kind}")) as temporary:
                 figure.savefig(temporary, format=kind, facecolor="white", **own)
+
+
+def place(
+    figure: Figure, widths: Sequence[float], *, left: float, top: float, height: float, gap: float
+) -> list[Axes]:
+    """Axes side by side, at fixed places in inches; `top` is measured from the figure's upper edge.
+
+    For figures of several blocks: given those, constrained layout finds places that differ from one time to
+    the next in their last digits, and so would the files.
+    """
+    width, full = (float(length) for length in figure.get_size_inches())
+    placed = []
+    for own in widths:
+        placed.append(figure.add_axes((left / width, 1 - (top + height) / full, own / width, height / full)))
+        left += own + gap
+    return placed
+
+
+def nothing_to_draw(figure: Figure, reason: str) -> Figure:
+    """The figure with a sentence in place of panels: a scale without these results has its file too."""
+    figure.set_size_inches(5, 1.2)
+    figure.text(0.5, 0.5, reason, ha="center", va="center", color=GREY)
+    return figure

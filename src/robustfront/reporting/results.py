@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from robustfront.artefacts import Layout, read_json
+from robustfront.config.analyses import Analysis
 from robustfront.config.schema import Dataset, Run, Suite
 from robustfront.errors import ArtefactError
 
@@ -23,6 +24,17 @@ class PlannedRun(Protocol):
     def dataset_id(self) -> str: ...
 
 
+class PlannedAnalysis(Protocol):
+    """An analysis of the plan; the keys of `runs` are the ids of the runs it is done on."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def config(self) -> Analysis: ...
+    @property
+    def runs(self) -> Mapping[str, str | None]: ...
+
+
 class Plan(Protocol):
     """The part of `robustfront.planning.Plan` that reporting reads."""
 
@@ -34,6 +46,8 @@ class Plan(Protocol):
     def datasets(self) -> Mapping[str, Dataset]: ...
     @property
     def suites(self) -> Mapping[str, Suite]: ...
+    @property
+    def analyses(self) -> Mapping[str, PlannedAnalysis]: ...
     @property
     def runs(self) -> Mapping[str, PlannedRun]: ...
     def find(self, name: str, dataset_id: str) -> Sequence[PlannedRun]: ...

@@ -78,6 +78,39 @@ PAPER: Sequence[Section] = (
         "numbers are those of Table 1.",
     ),
     FigureSection(
+        "figure2a",
+        "Figure 2a: the framework",
+        "figures/npat_figure2a",
+        text="Drawn from the runs of this scale. Tinted boxes and red arrows: where the null-space "
+        "projector acts.",
+        alt="Diagram: from the standard model its last layer leads to the projector P and its weights to "
+        "NPDA and NPGD. P acts in the attack of NPDA and in the last layer's update of NPGD; both are"
+        " then evaluated.",
+    ),
+    FigureSection(
+        "figure2b",
+        "Figure 2b: plain and projected attack steps",
+        "figures/npat_figure2b",
+        text="The real way of one test image through both attacks on the trained NPDA model. The surface "
+        "is the plane through the image and both ends; the steps between them are drawn where they "
+        "fall on it.",
+        alt="Left, a loss surface seen from above with the ways of the plain and the projected attack; "
+        "middle, the cross entropy after each step; right, the image and what both attacks make of "
+        "it.",
+    ),
+    FigureSection(
+        "figure3",
+        "Figure 3: features under attack",
+        "figures/npat_figure3",
+        text="Top view: two axes of the row space of W_std (the paper's column space, of its transpose); "
+        "front view: one of them and one of the null space. The axes are those along which the plain "
+        "attack moves features most. A random direction of feature space has the share of the dashed "
+        "line in the null space: only above it does an attack prefer that space.",
+        alt="Scatter plots of penultimate features before and after a plain and a projected attack, from "
+        "above and from the front: the paper's toy, then trained models; below, bars of the share of "
+        "the shift that lies in the null space.",
+    ),
+    FigureSection(
         "figure4",
         "Figure 4: training dynamics",
         "figures/npat_figure4",
@@ -97,7 +130,30 @@ PAPER: Sequence[Section] = (
         "coefficient, for NPDA and NPGD: the published numbers, then the reproduced ones for each evaluation "
         "suite. The numbers are those of Table 3.",
     ),
+    FigureSection(
+        "figure6",
+        "Figure 6: loss surfaces",
+        "figures/npat_figure6",
+        text="Cross entropy around the same test images for every model, along the sign of the gradient or"
+        " a random sign pattern, and a second random one; points are not clipped to valid images. "
+        "Rise: highest point above the centre; slope: its mean absolute value over the plane, image "
+        "by image.",
+        alt="Surfaces of the mean cross entropy, a pair per model: standard model, PGD-AT, TRADES, then "
+        "NPDA and NPGD by β. All surfaces of a half share one height scale.",
+    ),
     TableSection("table2", "Table 2: hidden size", "tables/npat_table2"),
+    FigureSection(
+        "remark31",
+        "Remark 3.1: what is left of the theory",
+        "figures/npat_remark31",
+        text="Remark 3.1 says what f − f_std is, for one and the same features h. With trained features it"
+        " is (W − W_std) h_std plus a rest that the remark leaves out. NPGD of the last layer alone, "
+        "on frozen features, has no rest: there the remark holds to rounding.",
+        alt="Line plots over the epochs: the root mean square of f − f_std, of the part that Eq. 22 names"
+        " and of the rest, for NPDA, NPGD and NPGD on frozen features; the head's offset outside the "
+        "null space; what the projection leaves of NPDA's gradient; the share of the feature drift in"
+        " the null space; and bars of the rest in the final models.",
+    ),
     TableSection(
         "claims",
         "Claims: what held up",

@@ -1,0 +1,93 @@
+"""Loss surfaces: cross entropy on a plane through an image (S000, Figure 6; Li et al. 2018 draw weights so).
+
+A point of the plane is x + a d1 + b d2 with directions whose entries are -1, 0 or 1, so that a and b are
+offsets of every pixel in pixel units. The points are *not* clipped to valid images. Clipped, the plane would
+bend at the image itself wherever a pixel is 0 or 1 (the whole background of a digit), and the kink would be
+the box's, not the model's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from robustfront import losses
+from robustfront.attacks import frozen, input_gradient
+
+if TYPE_CHECKING:
+    from robustfront.models import Classifier
+
+Plane = tuple[Tensor, Tensor]
+"""Two directions per image, (N, C, H, W) each."""
+
+
+@torch.no_grad()
+def surface(
+    model: Classifier,
+    x: Tensor,
+    labels: Tensor,
+    plane: Plane,
+    rows: Tensor,
+    columns: Tensor,
+    *,
+    batch_size: int,
+) -> Tensor:
+    """Cross entropy (N, R, S) at x + a d1 + b d2 for each image of x (N, ...), a in `rows`, b in `columns`.
+
+    Points of all images fill the batches together, so memory depends on `batch_size` alone. The model is in
+    eval mode; all is float32.
+    """
+    first, second = plane
+    shape = (len(x), len(rows), len(columns))
+    values = []
+    for points in torch.arange(x.new_empty(shape).numel(), device=x.device).split(batch_size):
+        image, row, column = torch.unravel_index(points, shape)
+        a, b = (offset.view(-1, 1, 1, 1) for offset in (rows[row], columns[column]))
+        values.append(
+            losses.cross_entropy(model(x[image] + a * first[image] + b * second[image]), labels[image])
+        )
+    return torch.cat(values).view(shape)
+
+
+def planes(model: Classifier, x: Tensor, labels: Tensor, *, seed: int, batch_size: int) -> dict[str, Plane]:
+    """The planes of Figure 6: `gradient` (sign of dCE/dx, random) and `random` (random, random).
+
+    Random directions are independent signs per pixel. They depend on `seed` and the shape of x alone: every
+    model, on every device, is looked at along the same ones. The second axis is the same in both planes.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    shared, other = (2 * torch.randint(2, (2, *x.shape), generator=generator) - 1).to(x)
+    return {"gradient": (gradient_signs(model, x, labels, batch_size), shared), "random": (other, shared)}
+
+
+def gradient_signs(model: Classifier, x: Tensor, labels: Tensor, batch_size: int) -> Tensor:
+    """Sign of the gradient of each image's cross entropy, (N, C, H, W); 0 where there is none."""
+    with frozen(model):
+        gradients = [
+            input_gradient(model, images, y)
+            for images, y in zip(x.split(batch_size), labels.split(batch_size), strict=True)
+        ]
+    return torch.cat(gradients).sign()
+
+
+def describe(surfaces: Tensor, step: float) -> dict[str, float]:
+    """Numbers of surfaces (N, R, S) with grid spacing `step`, computed in float64.
+
+    - `at_image`, `rise`: of the mean surface, cross entropy at the centre, which is the image itself, and by
+      how much the highest point exceeds it;
+    - `slope`, `curvature`: mean absolute first and second difference along the axes over step and step^2.
+      Averaging surfaces would smooth them, so both are taken of each image's own.
+    """
+    values = surfaces.double()
+    mean = values.mean(dim=0)
+    centre = mean[mean.shape[0] // 2, mean.shape[1] // 2]
+    first = [values.diff(dim=axis) for axis in (1, 2)]
+    second = [values.diff(n=2, dim=axis) for axis in (1, 2)]
+    return {
+        "at_image": centre.item(),
+        "rise": (mean.max() - centre).item(),
+        "slope": torch.stack([d.abs().mean() for d in first]).mean().item() / step,
+        "curvature": torch.stack([d.abs().mean() for d in second]).mean().item() / step**2,
+    }

@@ -1,0 +1,62 @@
+"""One analysis from a trained run to its files."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import torch
+
+from robustfront.analysis import records
+from robustfront.analysis.kinds import Subject, analyse
+from robustfront.artefacts import Layout
+from robustfront.data.store import load
+from robustfront.models import Classifier, build, nullspace
+
+if TYPE_CHECKING:
+    from robustfront.planning import PlannedAnalysis, PlannedRun
+
+
+def analyse_run(planned: PlannedRun, analysis: PlannedAnalysis, layout: Layout, device: torch.device) -> None:
+    """Does `analysis` on the selected weights of a trained run and writes its arrays and facts.
+
+    ArtefactError if a model, the data set or the projector is missing or damaged; ConfigError if the analysis
+    cannot be made of this run.
+    """
+    began = time.perf_counter()
+    subject = _subject(planned, analysis, layout, device)
+    with torch.autocast(device.type, enabled=False):
+        arrays, facts = analyse(subject, analysis.config)
+    about = {
+        "run": planned.id,
+        "analysis": analysis.id,
+        "config": analysis.config.model_dump(mode="json", exclude={"runs"}),
+        "seconds": round(time.perf_counter() - began, 3),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "torch": torch.__version__,
+    }
+    plain = {name: array.detach().cpu().contiguous().numpy() for name, array in arrays.items()}
+    records.save(records.Record(plain, facts, about), layout.analysis(planned.id, analysis.id))
+
+
+def _subject(planned: PlannedRun, analysis: PlannedAnalysis, layout: Layout, device: torch.device) -> Subject:
+    store = load(layout.dataset(planned.dataset_id), device)
+
+    def trained(run_id: str) -> Classifier:
+        return (
+            build(
+                planned.config.model,
+                channels=store.test.images.shape[1],
+                classes=store.classes,
+                normalisation=planned.config.dataset.normalisation,
+                weights=layout.run(run_id) / "model.safetensors",
+            )
+            .to(device)
+            .eval()
+        )
+
+    model, projector = trained(planned.id), analysis.runs[planned.id]
+    if planned.config.init is None or projector is None:
+        return Subject(model, store.test)
+    space = nullspace.load(layout.projector(projector)).to(device)
+    return Subject(model, store.test, trained(planned.config.init), space)

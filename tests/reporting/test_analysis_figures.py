@@ -1,0 +1,269 @@
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.text import Text
+from synthetic_records import STEPS, record
+
+from robustfront.analysis import records
+from robustfront.config.analyses import LandscapeAnalysis
+from robustfront.errors import ArtefactError
+from robustfront.planning import PlannedAnalysis
+from robustfront.reporting.analyses import Analysed, analysed, model
+from robustfront.reporting.drawing import BLUE, VERMILION, save_figure
+from robustfront.reporting.feature_space import SHOWN, npat_figure3
+from robustfront.reporting.landscapes import npat_figure2b, npat_figure6
+from robustfront.reporting.pipeline_diagram import npat_figure2a
+from robustfront.reporting.remark31 import npat_remark31
+
+ERRORS = {"paper-space": (8, 100, 120), "pixel-space": (8, 100, 120)}
+
+
+def item(kind: str, method: str, label: str = "", *, dataset: str = "digits", size: float = 1.0) -> Analysed:
+    run_id = f"{dataset}-{method}-s0"
+    return Analysed(run_id, method, label or method, dataset, "digits scale", record(kind, run_id, size=size))
+
+
+def history(*, drift: bool = True) -> pd.DataFrame:
+    epochs = np.arange(1, 6)
+    columns = {"epoch": epochs, "projected_gradient_norm": np.nan, "head_offset_in_row_space": 1e-8 * epochs}
+    if drift:
+        columns |= {
+            "logit_drift": 2.0 * epochs,
+            "logit_drift_head": 0.5 * epochs,
+            "logit_drift_rest": 1.5 * epochs,
+        }
+    return pd.DataFrame(columns)
+
+
+def texts(figure) -> str:
+    """All visible words of a figure."""
+    return "\n".join(text.get_text() for text in figure.findobj(Text))
+
+
+# ------------------------------------------------------------------------------------- reading analyses
+@pytest.fixture
+def planned(finished):
+    """Two runs with loss surfaces, in the project's plan and on disk."""
+    runs = [run for run in finished.plan.runs if "pgd" in run][:2]
+    config = LandscapeAnalysis(runs=("any",), span=0.1)
+    finished.plan.analyses["landscape-00"] = PlannedAnalysis("landscape-00", config, dict.fromkeys(runs))
+    for size, run in enumerate(runs, start=1):
+        records.save(record("landscape", run, size=size), finished.layout.analysis(run, "landscape-00"))
+    return finished
+
+
+def test_analyses_of_one_kind_are_found_in_the_order_of_their_runs(planned):
+    found = analysed(planned.plan, planned.layout, "landscape")
+    assert [one.run_id for one in found] == list(planned.plan.analyses["landscape-00"].runs)
+    assert found[1].record.facts["random"]["rise"] == 2 * found[0].record.facts["random"]["rise"]
+    assert found[0].scale == "digits scale: not comparable in value"
+    assert analysed(planned.plan, planned.layout, "path") == []
+
+
+def test_a_missing_analysis_is_named(planned):
+    victim = next(planned.layout.results.rglob("analysis/landscape-00.safetensors"))
+    victim.unlink()
+    with pytest.raises(ArtefactError, match=r"landscape-00\.safetensors: missing"):
+        analysed(planned.plan, planned.layout, "landscape")
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "words"),
+    [
+        ("standard", {"loss": "ce"}, "st model"),
+        ("npda", {"generator": "pgd", "beta": 0.5}, "NPDA, β = 0.5"),
+        ("npgd", {"generator": "score", "beta": 1.5}, "NPGD + SCORE, β = 1.5"),
+        ("my-own", {}, "my-own"),
+    ],
+)
+def test_models_are_named_as_in_the_paper(method, params, words, finished):
+    config = next(iter(finished.plan.runs.values())).config
+    assert model(config.model_copy(update={"method": method, "params": params})) == words
+
+
+# --------------------------------------------------------------------------------------------- figure 6
+def test_figure6_has_a_row_for_each_family_and_a_surface_per_plane_and_model():
+    figure = npat_figure6(
+        [item("landscape", "standard"), item("landscape", "npda", "a"), item("landscape", "npda", "b")]
+    )
+    halves = figure.subfigs
+    assert [half.get_suptitle() for half in halves] == ["gradient sign × random", "random × random"]
+    assert all(len(half.axes) == 3 for half in halves)
+    rows = [axes.get_subplotspec().rowspan.start for axes in halves[0].axes]
+    assert rows == [0, 1, 1]
+    assert "mean of 3 test images; digits scale" in texts(figure)
+
+
+def test_figure6_shows_the_mean_surface_in_255ths_on_one_height_scale():
+    figure = npat_figure6([item("landscape", "standard"), item("landscape", "npda", size=4.0)])
+    small, large = figure.subfigs[0].axes
+    assert small.get_zlim() == large.get_zlim() == (0.0, pytest.approx(4 * 2 * 0.02))
+    assert large.xy_dataLim.extents == pytest.approx([-25.5, -25.5, 25.5, 25.5])
+    assert large.zz_dataLim.xmax == pytest.approx(4 * 2 * 0.02)
+    assert small.zz_dataLim.xmax == pytest.approx(2 * 0.02)
+    assert "rise 0.16, slope 0.400 per 1/255" in large.get_title()
+
+
+def test_figure6_scales_every_data_set_by_itself():
+    figure = npat_figure6(
+        [item("landscape", "standard"), item("landscape", "standard", dataset="svhn", size=4.0)]
+    )
+    first, second = figure.subfigs[0].axes
+    assert first.get_zlim()[1] == pytest.approx(second.get_zlim()[1] / 4)
+
+
+# -------------------------------------------------------------------------------------------- figure 2b
+def test_figure2b_shows_both_ways_their_losses_and_the_images():
+    figure = npat_figure2b([item("path", "npda", "NPDA, β = 1.5")])
+    words = texts(figure)
+    assert "NPDA, β = 1.5: test image 3 of digits; steps lie up to 0.25 off the plane" in words
+    assert "image: 2, predicted 2" in words
+    assert "projected, predicted 7" in words
+    assert "10 % of the shift" in words
+    (climbs,) = [axes for axes in figure.findobj() if getattr(axes, "get_xlabel", str)().startswith("step")]
+    assert [line.get_xdata()[0] for line in climbs.get_lines()] == [-1, -1]
+    assert [line.get_xdata()[-1] for line in climbs.get_lines()] == [STEPS, STEPS]
+
+
+def test_figure2b_puts_rows_of_the_surface_along_the_first_axis():
+    figure = npat_figure2b([item("path", "npda", size=10.0)])
+    (mesh,) = [
+        artist
+        for artist in figure.findobj()
+        if type(artist).__name__ == "QuadMesh" and artist.axes.get_xlabel().startswith("plain")
+    ]
+    values = mesh.get_array()
+    assert np.ptp(values, axis=1).max() > 5 * np.ptp(values, axis=0).max()
+
+
+# --------------------------------------------------------------------------------------------- figure 3
+def test_figure3_draws_the_toy_the_models_and_the_shares():
+    figure = npat_figure3(
+        [item("null-space", "pgd_at", "PGD-AT"), item("null-space", "npgd", "NPGD", size=2.0)]
+    )
+    words = texts(figure)
+    positions = [words.index(t) for t in ("toy (simulated, 3 features)", "PGD-AT, digits", "NPGD, digits")]
+    assert positions == sorted(positions)
+    assert len(figure.axes) == 4 + 4 + 4 + 1
+    heights = [bar.get_height() for bar in figure.axes[-1].patches]
+    assert heights == pytest.approx([30, 60, 40, 80])
+    assert "over 80 test images" in texts(figure)
+
+
+def test_figure3_shows_a_plain_shift_from_above_and_a_projected_one_from_the_front():
+    axes = npat_figure3([item("null-space", "npgd", size=2.0)]).axes[4:8]
+    starts, ends = [], []
+    for panel in axes:
+        clean, moved = (line for line in panel.get_lines() if line.get_marker() == "o")
+        assert len(clean.get_xdata()) == SHOWN
+        assert (to_hex(clean.get_color()).upper(), to_hex(moved.get_color()).upper()) == (BLUE, VERMILION)
+        starts.append(np.stack(clean.get_data()))
+        ends.append(np.stack(moved.get_data()))
+    shifts = [(end - start).mean(axis=1).round(3).tolist() for start, end in zip(starts, ends, strict=True)]
+    assert shifts == [[2, 0], [2, 0], [0, 0], [0, 2]]
+
+
+def test_figure3_draws_both_attacks_in_one_frame():
+    axes = npat_figure3([item("null-space", "npgd")]).axes[4:8]
+    for left, right in (axes[0::2], axes[1::2]):
+        assert left.get_xlim() == right.get_xlim()
+        assert left.get_ylim() == right.get_ylim()
+
+
+# --------------------------------------------------------------------------------------------- remark 3.1
+def test_remark31_draws_the_parts_of_every_run_that_logs_them():
+    npgd, frozen, at = (item("null-space", name) for name in ("npgd", "npgd_frozen", "pgd_at"))
+    histories = {npgd.run_id: history(), frozen.run_id: history(), at.run_id: history(drift=False)}
+    figure = npat_remark31(histories, [npgd, frozen, at])
+    above, below = figure.axes[:2], figure.axes[2:]
+    assert [axes.get_title() for axes in above] == ["npgd, digits", "npgd_frozen, digits"]
+    total, head, rest = (line.get_ydata() for line in above[0].get_lines())
+    np.testing.assert_allclose(total, 2.0 * np.arange(1, 6))
+    np.testing.assert_allclose(head + rest, total)
+    assert [bar.get_width() for bar in below[-1].patches] == pytest.approx([75, 75, 75])
+    offset, gradient, share, _ = below
+    assert len(offset.get_lines()) == 2
+    assert offset.get_yscale() == "log"
+    assert "not logged" in [text.get_text() for text in gradient.texts]
+    assert share.get_ylim() == (0, 1)
+
+
+def test_remark31_of_runs_from_before_the_quantities_were_logged_has_the_final_models_only():
+    npgd = item("null-space", "npgd", size=2.0)
+    figure = npat_remark31({npgd.run_id: history(drift=False)}, [npgd])
+    assert len(figure.axes) == 4
+    assert [bar.get_width() for bar in figure.axes[-1].patches] == pytest.approx([150])
+
+
+# -------------------------------------------------------------------------------------------- figure 2a
+@pytest.fixture
+def framework(finished):
+    """st, NPDA and NPGD as the planner resolves them."""
+    params = {"threat": {"eps": 10 / 255}, "attack": {"steps": 10, "step_size": 2 / 255}, "generator": "pgd"}
+    start = next(run for run in finished.plan.runs if "-st-" in run)
+    for method, betas in (("npda", [1.5]), ("npgd", [0.5, 5.0])):
+        for beta in betas:
+            run_id = finished.add(f"{method}-{beta:g}", ERRORS)
+            run = finished.plan.runs[run_id]
+            update = {"method": method, "params": params | {"beta": beta}, "init": start, "projector": "p"}
+            object.__setattr__(run, "config", run.config.model_copy(update=update))
+    return finished.plan
+
+
+def test_figure2a_is_drawn_from_the_plan(framework):
+    words = texts(npat_figure2a(framework))
+    assert "NPDA\n1 run on digits" in words
+    assert "NPGD\n2 runs on digits" in words
+    assert "attack: 10 steps, η = 2/255, ε = 10/255" in words
+    assert "β = 0.5 to 5" in words
+    assert "standard training: st" in words
+    assert "paper-space:\nclean, pgd-20, autoattack" in words
+
+
+def test_figure2a_tints_where_the_projector_acts(framework):
+    boxes = npat_figure2a(framework).axes[0].patches
+    tinted = [
+        box
+        for box in boxes
+        if to_hex(box.get_edgecolor()).upper() == VERMILION and hasattr(box, "get_height")
+    ]
+    assert len(tinted) == 3  # the projector itself, NPDA's attack, NPGD's update
+
+
+def test_figure2a_leaves_out_a_method_that_the_scale_has_not(finished):
+    words = texts(npat_figure2a(finished.plan))
+    assert "projector" in words
+    assert "NPDA" not in words
+
+
+# ------------------------------------------------------------------------------------------- all of them
+FIGURES = {
+    "2b": lambda: npat_figure2b([item("path", "npda")]),
+    "3": lambda: npat_figure3([item("null-space", "npgd")]),
+    "6": lambda: npat_figure6([item("landscape", "npda")]),
+    "remark31": lambda: npat_remark31({"digits-npgd-s0": history()}, [item("null-space", "npgd")]),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_drawing_twice_gives_the_same_bytes(name, tmp_path):
+    for stem in ("a", "b"):
+        save_figure(FIGURES[name](), tmp_path / stem)
+    for suffix in ("svg", "png"):
+        assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: npat_figure2b([]), "no attack path at this scale"),
+        (lambda: npat_figure3([]), "toy (simulated"),
+        (lambda: npat_figure6([]), "no loss surfaces at this scale"),
+        (lambda: npat_remark31({}, []), "no analysis of Remark 3.1 at this scale"),
+    ],
+)
+def test_a_scale_without_the_analysis_has_a_figure_that_says_so(make, words, tmp_path):
+    figure = make()
+    assert words in texts(figure)
+    save_figure(figure, tmp_path / "f")
