@@ -12,11 +12,12 @@ from snakemake.exceptions import WorkflowError
 
 from robustfront.errors import RobustfrontError
 from robustfront.planning import load_plan
-from robustfront.planning.files import gpus_present
+from robustfront.planning.files import gpus_present, report_stamp
 
 PARAMS = config.get("params", "params.yaml")
 try:
     PLAN = load_plan(Path(PARAMS), config.get("scale"))
+    STAMP = str(report_stamp(PLAN, Path(PARAMS), Path("results")))
 except RobustfrontError as error:
     raise WorkflowError(str(error)) from None
 RUNS = "|".join(PLAN.runs)
@@ -36,19 +37,20 @@ localrules:
     report,
 
 
-rule all:
-    input:
-        expand("results/runs/{run}/manifest.json", run=PLAN.runs),
-        expand("results/runs/{run}/eval/{suite}.json", run=PLAN.runs, suite=PLAN.suites),
-        ANALYSES,
-        "reports/index.html",
-
-
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/analyse.smk"
 include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        expand("results/runs/{run}/manifest.json", run=PLAN.runs),
+        expand("results/runs/{run}/eval/{suite}.json", run=PLAN.runs, suite=PLAN.suites),
+        ANALYSES,
+        REPORT,
 
 
 onstart:

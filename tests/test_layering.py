@@ -7,7 +7,7 @@ import pytest
 
 LAYERS = [
     {"errors"},
-    {"artefacts"},
+    {"artefacts", "devices"},
     {"config"},
     {"losses", "data", "models"},
     {"attacks"},

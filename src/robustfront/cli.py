@@ -5,7 +5,6 @@ Heavy imports happen inside the verbs, after the plan is made: help, and a mista
 
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,8 +18,6 @@ from robustfront.artefacts import Layout
 from robustfront.errors import ConfigError, RobustfrontError
 
 if TYPE_CHECKING:
-    import torch
-
     from robustfront.planning import Plan
 
 
@@ -73,11 +70,13 @@ def cli(context: click.Context, params: Path, scale: str | None, results: Path) 
 
 
 @cli.command()
+@click.option("--scale", default=None, help="Which scale; as before the verb.")
 @click.pass_obj
-def plan(options: _Options) -> None:
+def plan(options: _Options, scale: str | None) -> None:
     """Print the runs, jobs, and an estimate of time, memory and disk. Runs nothing."""
     from robustfront.planning.render import render
 
+    options.scale = scale or options.scale
     click.echo(render(options.plan, options.results))
 
 
@@ -122,9 +121,10 @@ def data(options: _Options, dataset_id: str, raw: Path) -> None:
 def train(options: _Options, run_id: str, device: str) -> None:
     """Train one run, or go on where it was stopped."""
     planned = options.pick(options.plan.runs, run_id, "run")
+    from robustfront.devices import choose_device
     from robustfront.training.session import train as train_run
 
-    train_run(planned, options.plan.methods, options.layout, _device(device))
+    train_run(planned, options.plan.methods, options.layout, choose_device(device))
 
 
 @cli.command()
@@ -149,9 +149,10 @@ def evaluate(options: _Options, run_id: str, suite_id: str, device: str) -> None
     """Attack a trained run with one suite."""
     planned = options.pick(options.plan.runs, run_id, "run")
     suite = options.pick(options.plan.suites, suite_id, "suite")
+    from robustfront.devices import choose_device
     from robustfront.evaluation.session import evaluate_run
 
-    evaluate_run(planned, suite, suite_id, options.layout, _device(device))
+    evaluate_run(planned, suite, suite_id, options.layout, choose_device(device))
 
 
 @cli.command()
@@ -162,10 +163,11 @@ def evaluate(options: _Options, run_id: str, suite_id: str, device: str) -> None
 def analyse(options: _Options, run_id: str, analysis_id: str, device: str) -> None:
     """Compute one analysis of a trained run: loss surfaces, an attack's path, features and null space."""
     from robustfront.analysis.session import analyse_run
+    from robustfront.devices import choose_device
 
     analysis = options.pick(options.plan.analyses, analysis_id, "analysis")
     options.pick(analysis.runs, run_id, f"run in analysis '{analysis_id}',")
-    analyse_run(options.plan.runs[run_id], analysis, options.layout, _device(device))
+    analyse_run(options.plan.runs[run_id], analysis, options.layout, choose_device(device))
 
 
 @cli.command()
@@ -199,21 +201,6 @@ def page(options: _Options, reports: Path) -> None:
     from robustfront.reporting.page import write_page
 
     write_page(plan, options.results, reports)
-
-
-def _device(wanted: str) -> torch.device:
-    """The device asked for; `auto` is CUDA where there is one. ConfigError where it is missing."""
-    import torch
-
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    match = re.fullmatch(r"cpu|cuda(?::([0-9]+))?", wanted)
-    if match is None:
-        raise ConfigError(f"--device {wanted}: must be auto, cpu, cuda or cuda:N")
-    present = torch.cuda.device_count()
-    if wanted != "cpu" and int(match[1] or 0) >= present:
-        raise ConfigError(f"--device {wanted}: this machine has {present} CUDA device(s); use --device cpu")
-    return torch.device(wanted)
 
 
 def main() -> None:

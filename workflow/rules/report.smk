@@ -1,4 +1,5 @@
-# Tables, figures and the page a person opens first. Seconds each, so any edit of params.yaml refreshes them.
+# Tables, figures and the page a person opens first. Seconds each, so any edit of params.yaml, another scale, or other
+# reporting code (STAMP holds a hash of them) refreshes them.
 # A notebook writes the files of its name and nothing else; all of them are outputs, so that a deleted one is remade.
 
 TABLES = ["npat_table1", "npat_table2", "npat_table3", "npat_claims"]
@@ -19,15 +20,34 @@ RESULTS = ancient(
 )
 
 
+REPORT = [
+    "reports/index.html",
+    "reports/metrics.json",
+    *expand(
+        "reports/tables/{table}.{kind}",
+        table=TABLES,
+        kind=["csv", "md", "tex", "html"],
+    ),
+    *expand(
+        "reports/figures/{figure}.{kind}",
+        figure=[*FIGURES, "training_overview"],
+        kind=["svg", "png"],
+    ),
+    *expand(
+        "reports/notebooks/{name}.html", name=[*TABLES, *FIGURES, "training_curves"]
+    ),
+]
+
+
 rule report:
     input:
-        "reports/index.html",
+        REPORT,
 
 
 rule table:
     input:
         source="notebooks/{table}.py",
-        params=PARAMS,
+        stamp=STAMP,
         results=RESULTS,
     output:
         multiext("reports/tables/{table}", ".csv", ".md", ".tex", ".html"),
@@ -44,7 +64,7 @@ rule table:
 rule figure:
     input:
         source="notebooks/{figure}.py",
-        params=PARAMS,
+        stamp=STAMP,
         results=RESULTS,
     output:
         multiext("reports/figures/{figure}", ".svg", ".png"),
@@ -61,7 +81,7 @@ rule figure:
 rule training_curves:
     input:
         source="notebooks/training_curves.py",
-        params=PARAMS,
+        stamp=STAMP,
         results=RESULTS,
     output:
         multiext("reports/figures/training_overview", ".svg", ".png"),
@@ -78,7 +98,7 @@ rule training_curves:
 
 rule page:
     input:
-        params=PARAMS,
+        stamp=STAMP,
         tables=expand(
             "reports/tables/{table}.{kind}",
             table=TABLES,

@@ -89,17 +89,22 @@ class _Resolver:
             wanted=wanted,
             method=entry,
             params=validate(entry.method.Params, layers, source=self.source, known=RunEntry.model_fields),
-            model=self._overridden(self.scale.model, "model", run),
+            model=self._model(run),
             training=self._overridden(
                 getattr(self.scale.training, entry.method.budget), "training", run, f".{entry.method.budget}"
             ),
             init=run.entry.init,
         )
-        if parent is not None and parent.model != recipe.model:
+        if parent is not None and parent.model.model_copy(update={"pretrained": None}) != recipe.model:
             raise self._error(
                 run, "model", f"differs from that of '{parent.name}', which the run starts from"
             )
         return recipe
+
+    def _model(self, run: NamedRun) -> Model:
+        """The run's network; `pretrained` is for runs that start from no other."""
+        model = self._overridden(self.scale.model, "model", run)
+        return model if run.entry.init is None else model.model_copy(update={"pretrained": None})
 
     def _overridden(self, base: M, key: str, run: NamedRun, part: str = "") -> M:
         """The scale's `key` with what the run says differs."""

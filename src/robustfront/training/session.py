@@ -55,7 +55,6 @@ def _train(
     planned: PlannedRun, methods: Registry, layout: Layout, device: torch.device, stop: list[int]
 ) -> None:
     started = datetime.now(UTC)
-    _use_reproducible_arithmetic()
     trainer = _trainer(planned, methods, layout, load(layout.dataset(planned.dataset_id), device), device)
     path = layout.checkpoint(planned.id) / "checkpoint.safetensors"
     resumed = path.is_file()
@@ -77,12 +76,6 @@ def _train(
         watcher = Watcher(lambda state: state.save(path), lambda: bool(stop), progress)
         outcome = trainer.fit(watcher)
     _write(planned, outcome, layout, device, methods, started=started, resumed=resumed)
-
-
-def _use_reproducible_arithmetic() -> None:
-    """Convolutions on CUDA: deterministic, and in float32, which by default is rounded to 10 bits (TF32)."""
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.allow_tf32 = False
 
 
 def _trainer(
