@@ -54,3 +54,11 @@ def test_without_cuda_auto_is_the_cpu(monkeypatch):
 def test_a_device_that_is_not_there_is_named(wanted):
     with pytest.raises(ConfigError, match=wanted):
         devices.choose_device(wanted)
+
+
+def test_convolutions_on_cuda_are_set_to_be_reproducible(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", False)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    devices.choose_device("cpu")
+    assert torch.backends.cudnn.deterministic
+    assert not torch.backends.cudnn.allow_tf32

@@ -38,7 +38,7 @@ def choose_device(wanted: str) -> torch.device:
 def claim(present: int, folder: Path | None = None) -> int:
     """The first of `present` devices that no other process holds, held from now on; 0 if all are held.
 
-    Indices count what this process sees, so the lock's name has CUDA_VISIBLE_DEVICES in it, set by schedulers.
+    Indices count what this process sees: the lock is named after CUDA_VISIBLE_DEVICES, too.
     """
     visible = re.sub(r"[^0-9A-Za-z-]+", "_", os.environ.get("CUDA_VISIBLE_DEVICES", "all"))
     for index in range(present):

@@ -236,11 +236,3 @@ def test_a_checkpoint_that_does_not_fit_is_named(small_project, stop_after) -> N
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ArtefactError, match=rf"{path}: the checkpoint is damaged .*; delete {path.parent}"):
         small_project.train("npda")
-
-
-def test_convolutions_on_cuda_are_set_to_be_reproducible(small_project, monkeypatch) -> None:
-    monkeypatch.setattr(torch.backends.cudnn, "deterministic", False)
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
-    small_project.train("at")
-    assert torch.backends.cudnn.deterministic
-    assert not torch.backends.cudnn.allow_tf32
