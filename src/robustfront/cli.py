@@ -162,11 +162,11 @@ def evaluate(options: _Options, run_id: str, suite_id: str, device: str) -> None
 @click.pass_obj
 def analyse(options: _Options, run_id: str, analysis_id: str, device: str) -> None:
     """Compute one analysis of a trained run: loss surfaces, an attack's path, features and null space."""
+    analysis = options.pick(options.plan.analyses, analysis_id, "analysis")
+    options.pick(analysis.runs, run_id, f"run in analysis '{analysis_id}',")
     from robustfront.analysis.session import analyse_run
     from robustfront.devices import choose_device
 
-    analysis = options.pick(options.plan.analyses, analysis_id, "analysis")
-    options.pick(analysis.runs, run_id, f"run in analysis '{analysis_id}',")
     analyse_run(options.plan.runs[run_id], analysis, options.layout, choose_device(device))
 
 
