@@ -32,7 +32,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=280,
+            timeout=1100,
         )
 
     def planned(self) -> dict[str, int]:
