@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +68,7 @@ def copy(finished: Project, tmp_path: Path) -> Project:
     results = sorted(path for path in (root / "results").rglob("*") if path.is_file())
     for position, path in enumerate(reversed(results)):
         os.utime(path, (1.7e9 + position, 1.7e9 + position))
+    now = time.time()  # no report file is older than another that it is made from
     for path in (root / "reports").rglob("*"):
-        os.utime(path)
+        os.utime(path, (now, now))
     return Project(root)
