@@ -40,15 +40,16 @@ def surface(
     eval mode; all is float32.
     """
     first, second = plane
-    shape = (len(x), len(rows), len(columns))
     values = []
-    for points in torch.arange(x.new_empty(shape).numel(), device=x.device).split(batch_size):
-        image, row, column = torch.unravel_index(points, shape)
+    for points in torch.arange(len(x) * len(rows) * len(columns), device=x.device).split(batch_size):
+        # torch.unravel_index would do, but its first call imports a second's worth of torch's compiler.
+        line, column = points // len(columns), points % len(columns)
+        image, row = line // len(rows), line % len(rows)
         a, b = (offset.view(-1, 1, 1, 1) for offset in (rows[row], columns[column]))
         values.append(
             losses.cross_entropy(model(x[image] + a * first[image] + b * second[image]), labels[image])
         )
-    return torch.cat(values).view(shape)
+    return torch.cat(values).view(len(x), len(rows), len(columns))
 
 
 def planes(model: Classifier, x: Tensor, labels: Tensor, *, seed: int, batch_size: int) -> dict[str, Plane]:
