@@ -7,7 +7,7 @@ import pytest
 
 LAYERS = [
     {"errors"},
-    {"artefacts", "devices"},
+    {"artefacts", "devices", "checksums"},
     {"config"},
     {"losses", "data", "models"},
     {"attacks"},

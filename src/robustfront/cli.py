@@ -133,11 +133,14 @@ def train(options: _Options, run_id: str, device: str) -> None:
 def projector(options: _Options, projector_id: str) -> None:
     """Compute the null-space projector of a trained run's head."""
     wanted = options.pick(options.plan.projectors, projector_id, "projector")
+    from robustfront import checksums
     from robustfront.models import nullspace, weights
 
     layout = options.layout
-    state = weights.load_weights(layout.run(wanted.run_id) / "model.safetensors")
-    nullspace.compute(state["head.weight"], wanted.rank_tolerance).save(layout.projector(projector_id))
+    model = layout.run(wanted.run_id) / "model.safetensors"
+    space = nullspace.compute(weights.load_weights(model)["head.weight"], wanted.rank_tolerance)
+    made_from = checksums.made_from(layout.results, [model])
+    space.save(layout.projector(projector_id), run=wanted.run_id, made_from=made_from)
 
 
 @cli.command()

@@ -96,7 +96,7 @@ def test_the_manifest_says_what_is_inside_and_where_it_is_from(npz, tmp_path):
             "sha256": hashlib.sha256(raw).hexdigest(),
         }
     }
-    assert manifest["images_sha256"] == (
+    assert manifest["checksums"]["images.safetensors"] == (
         hashlib.sha256((tmp_path / "out" / "images.safetensors").read_bytes()).hexdigest()
     )
     assert manifest["images_per_class"]["validation"] == [2, 2, 2, 2]

@@ -62,6 +62,7 @@ def test_rows_and_summary_survive_a_round_trip(tmp_path: Path) -> None:
     save(ROWS, summary, stem)
     rows, found = load(stem)
     pd.testing.assert_frame_equal(rows, ROWS)
+    assert found.pop("checksums").keys() == {"toy-8.1-abc.json", "toy-8.1-abc.parquet"}
     assert found == summary
     assert sorted(path.name for path in stem.parent.iterdir()) == ["toy-8.1-abc.json", "toy-8.1-abc.parquet"]
 

@@ -7,7 +7,7 @@ import torch
 from filelock import FileLock
 from safetensors import safe_open
 
-from robustfront import artefacts
+from robustfront import artefacts, checksums
 from robustfront.errors import ArtefactError, Interrupted, RunLocked, TrainingDiverged
 from robustfront.methods import load_methods
 from robustfront.methods.npat import NPGD
@@ -32,7 +32,19 @@ def test_artefacts_of_a_run(small_project) -> None:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2"]
     manifest = artefacts.read_json(folder / "manifest.json")
-    assert manifest["weights_sha256"] == artefacts.sha256(folder / "model.safetensors")
+    assert checksums.differing(folder / "manifest.json", manifest) == []
+    assert manifest["checksums"].keys() == {"model.safetensors", "history.csv", "manifest.json"}
+    assert manifest["config"] == run.config.model_dump(mode="json")
+    start = small_project.run("st")
+    assert manifest["ancestors"] == {start.id: start.config.model_dump(mode="json")}
+    assert manifest["made_from"] == {
+        name: artefacts.sha256(small_project.layout.results / name)
+        for name in (
+            f"datasets/{run.dataset_id}/images.safetensors",
+            f"runs/{start.id}/model.safetensors",
+            f"projectors/{run.config.projector}/projector.safetensors",
+        )
+    }
     assert manifest["run"] == run.id
     assert manifest["names"] == ["npgd"]
     assert manifest["init"] == run.config.init
@@ -45,8 +57,7 @@ def test_artefacts_of_a_run(small_project) -> None:
     assert manifest["resumed"] is False
     assert manifest["started"] <= manifest["finished"]
     assert 1e8 < manifest["peak_memory_bytes"] < 1e11
-    dataset = small_project.layout.dataset(run.dataset_id)
-    assert manifest["dataset"]["checksum"] == artefacts.sha256(dataset / "images.safetensors")
+    assert manifest["dataset"] == run.dataset_id
 
 
 def test_training_starts_from_the_weights_of_its_init(small_project, monkeypatch) -> None:

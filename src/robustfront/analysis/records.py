@@ -10,6 +10,7 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from robustfront import artefacts
+from robustfront.checksums import write_record
 from robustfront.errors import ArtefactError
 
 
@@ -27,7 +28,7 @@ def save(record: Record, stem: Path) -> None:
     contiguous = {name: np.ascontiguousarray(array) for name, array in sorted(record.arrays.items())}
     with artefacts.atomic_write(_file(stem, "safetensors")) as temporary:
         temporary.write_bytes(safetensors.numpy.save(contiguous))
-    artefacts.write_json(_file(stem, "json"), {**record.about, "facts": record.facts})
+    write_record(_file(stem, "json"), {**record.about, "facts": record.facts}, [_file(stem, "safetensors")])
 
 
 def load(stem: Path, run_id: str) -> Record:

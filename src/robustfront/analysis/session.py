@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
+from robustfront import checksums
 from robustfront.analysis import records
 from robustfront.analysis.kinds import Subject, analyse
 from robustfront.artefacts import Layout
@@ -15,6 +17,8 @@ from robustfront.models import Classifier, build, nullspace
 
 if TYPE_CHECKING:
     from robustfront.planning import PlannedAnalysis, PlannedRun
+
+MODEL = "model.safetensors"
 
 
 def analyse_run(planned: PlannedRun, analysis: PlannedAnalysis, layout: Layout, device: torch.device) -> None:
@@ -25,6 +29,7 @@ def analyse_run(planned: PlannedRun, analysis: PlannedAnalysis, layout: Layout, 
     """
     began = time.perf_counter()
     subject = _subject(planned, analysis, layout, device)
+    made_from = checksums.made_from(layout.results, _inputs(planned, analysis, layout))
     with torch.autocast(device.type, enabled=False):
         arrays, facts = analyse(subject, analysis.config)
     about = {
@@ -34,9 +39,21 @@ def analyse_run(planned: PlannedRun, analysis: PlannedAnalysis, layout: Layout, 
         "seconds": round(time.perf_counter() - began, 3),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "torch": torch.__version__,
+        "made_from": made_from,
     }
     plain = {name: array.detach().cpu().contiguous().numpy() for name, array in arrays.items()}
     records.save(records.Record(plain, facts, about), layout.analysis(planned.id, analysis.id))
+
+
+def _inputs(planned: PlannedRun, analysis: PlannedAnalysis, layout: Layout) -> list[Path]:
+    inputs = [layout.run(planned.id) / MODEL, layout.dataset(planned.dataset_id) / "images.safetensors"]
+    projector = analysis.runs[planned.id]
+    if planned.config.init and projector:
+        inputs += [
+            layout.run(planned.config.init) / MODEL,
+            layout.projector(projector) / "projector.safetensors",
+        ]
+    return inputs
 
 
 def _subject(planned: PlannedRun, analysis: PlannedAnalysis, layout: Layout, device: torch.device) -> Subject:
@@ -49,7 +66,7 @@ def _subject(planned: PlannedRun, analysis: PlannedAnalysis, layout: Layout, dev
                 channels=store.test.images.shape[1],
                 classes=store.classes,
                 normalisation=planned.config.dataset.normalisation,
-                weights=layout.run(run_id) / "model.safetensors",
+                weights=layout.run(run_id) / MODEL,
             )
             .to(device)
             .eval()

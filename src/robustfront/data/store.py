@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from robustfront import artefacts
+from robustfront import artefacts, checksums
 from robustfront.config.schema import Dataset
 from robustfront.data.rawfiles import obtain
 from robustfront.data.readers import Raw, read
@@ -60,7 +60,6 @@ def prepare(dataset: Dataset, raw: Path, out: Path, *, official: Mapping[str, So
     arrays = _splits(content, dataset)
     with artefacts.atomic_write(out / IMAGES) as temporary:
         _save(arrays, temporary)
-        digest = artefacts.sha256(temporary)
     counts = {name: np.bincount(arrays[f"{name}.labels"], minlength=classes).tolist() for name in SPLITS}
     packages = ("robustfront", "numpy", "scikit-learn", "scipy", "safetensors")
     manifest = {
@@ -73,10 +72,9 @@ def prepare(dataset: Dataset, raw: Path, out: Path, *, official: Mapping[str, So
             name: {"path": str(path), "bytes": path.stat().st_size, "sha256": artefacts.sha256(path)}
             for name, path in files.items()
         },
-        "images_sha256": digest,
         "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
     }
-    artefacts.write_json(out / MANIFEST, manifest)
+    checksums.write_record(out / MANIFEST, manifest, [out / IMAGES])
 
 
 def load(folder: Path, device: "torch.device | str") -> Store:
@@ -93,7 +91,7 @@ def load(folder: Path, device: "torch.device | str") -> Store:
     if not path.is_file():
         raise ArtefactError(f"{path}: missing; {remedy}")
     found = artefacts.sha256(path)
-    if found != manifest.get("images_sha256"):
+    if found != checksums.recorded(manifest).get(IMAGES):
         raise ArtefactError(f"{path}: damaged or from another run than {MANIFEST} beside it; {remedy}")
     tensors = load_file(path, device=str(device))
     train, validation, test = (

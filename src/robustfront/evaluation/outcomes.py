@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from robustfront import artefacts
+from robustfront.checksums import write_record
 from robustfront.config.schema import Suite
 from robustfront.errors import ArtefactError
 from robustfront.evaluation.statistics import wilson
@@ -49,7 +50,7 @@ def save(rows: pd.DataFrame, summary: dict[str, Any], stem: Path) -> None:
     """Writes `<stem>.parquet` and, after it, `<stem>.json`, each atomically; equal rows give equal bytes."""
     with artefacts.atomic_write(_file(stem, "parquet")) as temporary:
         pq.write_table(pa.Table.from_pandas(rows, schema=SCHEMA, preserve_index=False), temporary)
-    artefacts.write_json(_file(stem, "json"), summary)
+    write_record(_file(stem, "json"), summary, [_file(stem, "parquet")])
 
 
 def load(stem: Path) -> tuple[pd.DataFrame, dict[str, Any]]:

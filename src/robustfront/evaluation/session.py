@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from tqdm import tqdm
 
+from robustfront import checksums
 from robustfront.artefacts import Layout
 from robustfront.config.schema import Suite
 from robustfront.data.store import load
@@ -21,14 +22,17 @@ def evaluate_run(
 
     ArtefactError if the model or the data set is missing or damaged.
     """
+    weights = layout.run(planned.id) / "model.safetensors"
     store = load(layout.dataset(planned.dataset_id), device)
     model = build(
         planned.config.model,
         channels=store.test.images.shape[1],
         classes=store.classes,
         normalisation=planned.config.dataset.normalisation,
-        weights=layout.run(planned.id) / "model.safetensors",
+        weights=weights,
     )
+    images = layout.dataset(planned.dataset_id) / "images.safetensors"
+    made_from = checksums.made_from(layout.results, [weights, images])
     with tqdm(desc=f"{planned.id} {suite.name}", unit="image", mininterval=1.0) as bar:
 
         def progress(attack: str, done: int, total: int) -> None:
@@ -37,4 +41,5 @@ def evaluate_run(
             bar.update(done - bar.n)
 
         rows, summary = evaluate(model, store.test, suite, device=device, progress=progress)
-    outcomes.save(rows, summary | {"run": planned.id}, layout.evaluation(planned.id, suite_id))
+    summary |= {"run": planned.id, "made_from": made_from}
+    outcomes.save(rows, summary, layout.evaluation(planned.id, suite_id))

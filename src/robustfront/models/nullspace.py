@@ -8,11 +8,13 @@ part in it.
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from robustfront.artefacts import read_json, write_json
+from robustfront.artefacts import read_json
+from robustfront.checksums import write_record
 from robustfront.errors import ArtefactError, ConfigError
 from robustfront.models.weights import load_weights, save_weights
 
@@ -75,9 +77,10 @@ class NullSpace:
         offset = (weight.detach().double() - reference_weight.detach().double()) @ self.V
         return offset.abs().max().item() if self.rank else 0.0
 
-    def save(self, folder: Path) -> None:
-        """Writes `projector.safetensors` (V) and `projector.json` (the rest, and the dimensions)."""
-        save_weights({"V": self.V}, folder / "projector.safetensors", {})
+    def save(self, folder: Path, **about: Any) -> None:
+        """Writes `projector.safetensors` (V) and `projector.json` (the rest, the dimensions, and `about`)."""
+        tensors = folder / "projector.safetensors"
+        save_weights({"V": self.V}, tensors, {})
         facts = {
             "features": self.V.shape[0],
             "rank": self.rank,
@@ -86,7 +89,7 @@ class NullSpace:
             "singular_values": list(self.singular_values),
             "residuals": self.residuals,
         }
-        write_json(folder / "projector.json", facts)
+        write_record(folder / "projector.json", facts | about, [tensors])
 
 
 def compute(weight: Tensor, rank_tolerance: float) -> NullSpace:

@@ -1,25 +1,20 @@
 """What a manifest says of how a run's numbers came to be: code, libraries, machine, deviations from S000."""
 
-import hashlib
 import importlib.metadata
-import inspect
 import platform
+import shlex
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 
 import robustfront
+from robustfront import artefacts
 from robustfront.config.schema import Run
 from robustfront.methods.base import Entry
-
-_SOURCES = (
-    "config/schema.py",
-    "losses.py",
-    *(f"{part}/*.py" for part in ("data", "models", "attacks", "methods", "training")),
-)
-"""What can change a training; patterns in the package's folder."""
+from robustfront.planning.sources import source_digest
 
 _LIBRARIES = ("torch", "torchvision", "numpy", "timm", "safetensors", "pyautoattack")
 
@@ -32,7 +27,25 @@ def versions() -> dict[str, str]:
             found[library] = importlib.metadata.version(library)
         except importlib.metadata.PackageNotFoundError:
             continue
+    if torch.version.cuda and torch.backends.cudnn.is_available():
+        found |= {"cuda": torch.version.cuda, "cudnn": str(torch.backends.cudnn.version())}
     return found
+
+
+def command() -> str:
+    """What this process was started with."""
+    return shlex.join(["robustfront", *sys.argv[1:]])
+
+
+def ancestors(run: Run, runs: Path) -> dict[str, Any]:
+    """Id -> config of the run this one starts from, of that one's start, and so on; from their manifests.
+
+    `runs` is the folder of all runs. Stops where a manifest is missing or older than this.
+    """
+    if run.init is None or not (path := runs / run.init / "manifest.json").is_file():
+        return {}
+    parent = artefacts.read_json(path)
+    return {run.init: parent["config"], **parent["ancestors"]} if "ancestors" in parent else {}
 
 
 def commit() -> str | None:
@@ -48,21 +61,6 @@ def commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.strip()
-
-
-def source_digest(method: Entry) -> str:
-    """Hash of the sources that can change a training by `method`; runs made by other code can be told apart.
-
-    They are the package's, and the method's own file if it lies elsewhere.
-    """
-    root = Path(robustfront.__file__).parent
-    files = {path for pattern in _SOURCES for path in root.glob(pattern)}
-    own = Path(inspect.getfile(method.method))
-    total = hashlib.sha256()
-    for path in [*sorted(files), *([own] if own not in files else [])]:
-        name = path.relative_to(root).as_posix() if path in files else path.name
-        total.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return total.hexdigest()[:16]
 
 
 def device_name(device: torch.device) -> str:
@@ -124,13 +122,16 @@ def manifest(
     """The content of manifest.json; `measured` adds what only the caller knows."""
     return {
         "run": run_id,
+        "config": run.model_dump(mode="json"),
         "method": run.method,
         "seed": run.seed,
         "robustfront": robustfront.__version__,
         "commit": commit(),
         "sources": source_digest(method),
         "versions": versions(),
+        "platform": platform.platform(),
         "device": device_name(device),
+        "command": command(),
         "init": run.init,
         "initial_weights": initial_weights(run),
         "deviations": deviations(run),

@@ -18,7 +18,7 @@ import torch
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from robustfront import artefacts
+from robustfront import checksums
 from robustfront.artefacts import Layout
 from robustfront.data.store import Store, load
 from robustfront.errors import ArtefactError, RunLocked
@@ -56,6 +56,7 @@ def _train(
 ) -> None:
     started = datetime.now(UTC)
     trainer = _trainer(planned, methods, layout, load(layout.dataset(planned.dataset_id), device), device)
+    made_from = _made_from(planned, layout)  # now: hours later somebody may have replaced a file
     path = layout.checkpoint(planned.id) / "checkpoint.safetensors"
     resumed = path.is_file()
     if resumed:
@@ -75,7 +76,15 @@ def _train(
 
         watcher = Watcher(lambda state: state.save(path), lambda: bool(stop), progress)
         outcome = trainer.fit(watcher)
-    _write(planned, outcome, layout, device, methods, started=started, resumed=resumed)
+    _write(planned, outcome, layout, device, methods, started=started, resumed=resumed, made_from=made_from)
+
+
+def _made_from(planned: PlannedRun, layout: Layout) -> dict[str, str]:
+    """The checksums of what the training reads."""
+    run, inputs = planned.config, [layout.dataset(planned.dataset_id) / "images.safetensors"]
+    inputs += [layout.run(run.init) / "model.safetensors"] if run.init else []
+    inputs += [layout.projector(run.projector) / "projector.safetensors"] if run.projector else []
+    return checksums.made_from(layout.results, inputs)
 
 
 def _trainer(
@@ -138,19 +147,22 @@ def _write(
     *,
     started: datetime,
     resumed: bool,
+    made_from: dict[str, str],
 ) -> None:
     """The artefacts of a finished run; the manifest last, as its presence says that the rest is there."""
     folder = layout.run(planned.id)
     weights.save_weights(outcome.weights, folder / "model.safetensors", {"run": planned.id})
     write_history(outcome.history, folder / "history.csv")
-    dataset = artefacts.read_json(layout.dataset(planned.dataset_id) / "manifest.json")
+    run = planned.config
     facts = provenance.manifest(
         planned.id,
-        planned.config,
-        methods[planned.config.method],
+        run,
+        methods[run.method],
         device=device,
         names=planned.names,
-        dataset={"id": planned.dataset_id, "checksum": dataset["images_sha256"]},
+        ancestors=provenance.ancestors(run, layout.run(planned.id).parent),
+        dataset=planned.dataset_id,
+        made_from=made_from,
         started=started.isoformat(timespec="seconds"),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         resumed=resumed,
@@ -158,10 +170,10 @@ def _write(
         images_per_second=statistics.median(row["images_per_second"] for row in outcome.history),
         peak_memory_bytes=_peak_memory(device),
         selected_epoch=outcome.selected_epoch,
-        epochs=planned.config.training.epochs,
-        weights_sha256=artefacts.sha256(folder / "model.safetensors"),
+        epochs=run.training.epochs,
     )
-    artefacts.write_json(folder / "manifest.json", facts)
+    files = [folder / name for name in ("model.safetensors", "history.csv")]
+    checksums.write_record(folder / "manifest.json", facts, files)
 
 
 def _peak_memory(device: torch.device) -> int:
