@@ -12,6 +12,7 @@ from robustfront.attacks import Ball, pgd
 from robustfront.config.analyses import LandscapeAnalysis, NullSpaceAnalysis, PathAnalysis
 from robustfront.config.schema import Ascent, Threat
 from robustfront.data.augment import to_float
+from robustfront.data.splits import subset
 from robustfront.data.store import Split, prepare
 from robustfront.errors import ArtefactError, ConfigError
 from robustfront.models import build, nullspace, weights
@@ -42,16 +43,18 @@ def subject() -> Subject:
     return Subject(model, images(), start, nullspace.compute(start.head.weight, 1e-6))
 
 
-def test_landscapes_lie_around_the_first_test_images(subject) -> None:
-    wanted = LandscapeAnalysis(runs=("a",), images=3, points=5, span=0.1, batch_size=7)
+def test_landscapes_lie_around_test_images_of_all_classes(subject) -> None:
+    wanted = LandscapeAnalysis(runs=("a",), images=4, points=5, span=0.1, batch_size=7)
     arrays, facts = analyse(subject, wanted)
     torch.testing.assert_close(arrays["offsets"], torch.tensor([-0.1, -0.05, 0.0, 0.05, 0.1]))
-    x, y = to_float(subject.test.images[:3]), subject.test.labels[:3]
+    chosen = subset(subject.test.labels.numpy(), 4, wanted.seed)
+    x, y = to_float(subject.test.images[chosen]), subject.test.labels[chosen]
+    assert sorted(y.tolist()) == [0, 1, 2, 3]
     with torch.no_grad():
         at_image = torch.nn.functional.cross_entropy(subject.model(x), y, reduction="none")
     for plane in ("gradient", "random"):
         surface = arrays[f"{plane}.surface"]
-        assert surface.shape == (3, 5, 5)
+        assert surface.shape == (4, 5, 5)
         torch.testing.assert_close(surface[:, 2, 2], at_image)
         assert facts[plane]["at_image"] == pytest.approx(at_image.mean().item(), rel=1e-5)
     climbing = arrays["gradient.surface"].mean(dim=0)[:, 2]

@@ -23,7 +23,7 @@ def dataset(**fields: Any) -> Dataset:
 
 
 def run(images: Dataset, **fields: Any) -> Run:
-    training = {"epochs": 1, "batch_size": 1, "optimizer": {"lr": 1}, "schedule": {"kind": "constant"}}
+    training = {"epochs": 1, "batch_size": 2, "optimizer": {"lr": 1}, "schedule": {"kind": "constant"}}
     content = {"method": "m", "params": {"b": 1.0, "a": [1]}, "model": {}, "training": training, "seed": 0}
     return Run.model_validate(content | {"dataset": images} | fields)
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robustfront.config.schema import Splits
-from robustfront.data.splits import split, stratified_order
+from robustfront.data.splits import split, stratified_order, subset
 from robustfront.errors import ConfigError
 
 labels_of = st.lists(st.integers(0, 6), min_size=4, max_size=120).map(np.array)
@@ -106,6 +106,17 @@ def test_the_draw_is_pinned_so_that_no_version_or_platform_changes_a_published_s
     result = split(Splits(validation=4, train=4, seed=7), labels, 3)
     assert result.validation.tolist() == [3, 4, 6, 11]
     assert result.train.tolist() == [0, 2, 9, 10]
+
+
+def test_a_subset_keeps_the_shares_of_the_classes_and_is_contained_in_a_larger_one():
+    labels = np.repeat([0, 1, 2], [60, 30, 10])
+    small, large = subset(labels, 20, seed=3), subset(labels, 50, seed=3)
+    assert np.bincount(labels[small]).tolist() == [12, 6, 2]
+    assert np.bincount(labels[large]).tolist() == [30, 15, 5]
+    assert set(small) < set(large)
+    assert np.array_equal(small, np.sort(small))
+    assert not np.array_equal(small, subset(labels, 20, seed=4))
+    assert np.array_equal(subset(labels, 1000, seed=3), np.arange(100))
 
 
 def test_too_few_images_is_an_error_with_the_numbers():

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from robustfront.attacks import Ball
 from robustfront.config.schema import Suite
+from robustfront.data.splits import subset
 from robustfront.data.store import Split
 from robustfront.errors import ArtefactError, ConfigError
 from robustfront.evaluation import suites
@@ -65,19 +66,40 @@ def test_rows_are_one_per_image_and_attack_with_verdicts_of_the_closed_form(
     worst = model.worst_margin(x, y, 0.08 * ball.scale).numpy()
     wrong = (model(x).argmax(1) != y).numpy()
     assert (by_attack["clean"]["success"] == wrong).all()
-    for name, n in (("pgd-8", 70), ("autoattack", 40)):
+    some = subset(y.numpy(), 40, seed=0)
+    for name, seen in (("pgd-8", np.arange(70)), ("autoattack", some)):
         part = by_attack[name]
-        assert (part["carried"] == wrong[:n]).all()
-        assert (part["label"] == y[:n].numpy()).all()
+        assert part.index.tolist() == seen.tolist()
+        assert (part["carried"] == wrong[seen]).all()
+        assert (part["label"] == y.numpy()[seen]).all()
         assert (part["success"] == (part["prediction"] != part["label"])).all()
         carried, clean = part[part["carried"]], by_attack["clean"].loc[part.index[part["carried"]]]
         assert (carried[["prediction", "loss"]] == clean[["prediction", "loss"]]).all(axis=None)
-        assert not (part["success"] & (worst[:n] < -1e-4)).any()
-    assert ((worst[:40] > 0) == by_attack["autoattack"]["success"])[np.abs(worst[:40]) > 1e-3].all()
-    both = by_attack["pgd-8"]["success"][:40] | by_attack["autoattack"]["success"]
+        assert not (part["success"] & (worst[seen] < -1e-4)).any()
+    assert ((worst[some] > 0) == by_attack["autoattack"]["success"])[np.abs(worst[some]) > 1e-3].all()
+    both = by_attack["pgd-8"]["success"][some] | by_attack["autoattack"]["success"]
     assert summary["attacks"]["worst-case"]["errors"] == both.sum()
     assert 15 < both.sum() < 40
     assert summary["attacks"]["worst-case"]["n"] == 40
+
+
+def test_samples_nest_cover_the_classes_and_are_the_same_for_every_model(model: Linear, split: Split) -> None:
+    order = split.labels.argsort()  # as in a file sorted by class
+    split = Split(split.images[order], split.labels[order], split.indices)
+    attacks = dict.fromkeys(("few", "more", "all"), PGD)
+    settings = suite(attacks=attacks, samples={"few": 15, "more": 30})
+    seen = []
+    for subject in (model, random_linear(5, SHAPE, norm=1.0)):
+        rows, _ = evaluate(subject, split, settings, device="cpu")
+        seen.append({name: set(part["sample"]) for name, part in rows.groupby("attack")})
+    few, more = seen[0]["few"], seen[0]["more"]
+    assert seen[0] == seen[1]
+    assert few < more < seen[0]["all"]
+    assert (len(few), len(more)) == (15, 30)
+    shares = np.bincount(split.labels[list(more)], minlength=5) - 30 / 70 * np.bincount(split.labels)
+    assert np.abs(shares).max() < 1
+    other, _ = evaluate(model, split, suite(attacks=attacks, samples={"few": 15}, seed=1), device="cpu")
+    assert set(other[other["attack"] == "few"]["sample"]) != few
 
 
 def test_the_loss_is_the_cross_entropy_at_the_attacked_image(model: Linear, split: Split) -> None:

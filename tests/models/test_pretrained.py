@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from robustfront.config.schema import Normalisation, PreActResNet
-from robustfront.errors import ConfigError, DataError
+from robustfront.errors import DataError
 from robustfront.models import Classifier, build
 from robustfront.models.pretrained import IMAGENET
 
@@ -66,12 +66,6 @@ def test_backbone_is_filled_and_stem_and_head_start_from_scratch(config: dict[st
             assert (tensor == 2).all(), name
         else:
             assert torch.equal(tensor, scratch.state_dict()[name]), name
-
-
-@pytest.mark.parametrize(("depth", "width"), [(34, 64), (18, 32)])
-def test_only_depth_18_and_width_64_exist(depth: int, width: int) -> None:
-    with pytest.raises(ConfigError, match=rf"not for depth {depth}, width {width}; .* `pretrained: null`"):
-        network(depth=depth, width=width)
 
 
 def test_other_architecture_in_timm_is_refused(fake: dict[str, Tensor]) -> None:

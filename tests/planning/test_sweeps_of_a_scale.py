@@ -75,6 +75,8 @@ def test_every_row_of_npats_tables_is_a_run_at_paper_scale_and_shared_ones_are_t
     assert rows <= set(names(plan))
     assert len(in_tables) == 15 + 2 * 9 + 2 * 3  # Table 1, nine more betas, three more hidden sizes
     assert len(starts) == 3  # standard models with a hidden layer
+    svhn = [run for run in plan.runs.values() if run.config.dataset.name == "svhn"]
+    assert len(cifar10) == len(svhn) == len(in_tables) + len(starts) + 1  # and the control npgd-frozen
     assert [run.names for run in cifar10 if len(run.names) > 1] == [
         ["npda-pgd", "npda-beta-1.5"],
         ["npgd-pgd", "npgd-beta-1.5"],

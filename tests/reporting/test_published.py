@@ -1,6 +1,9 @@
+from typing import get_args
+
 import pandas as pd
 import pytest
 
+from robustfront.config.schema import Dataset
 from robustfront.reporting.published import read_published
 
 REPORTED = {"clean": "none", "pgd": "PGD", "autoattack": "AutoAttack"}
@@ -29,6 +32,12 @@ def test_numbers_are_those_printed_in_the_paper(run, dataset, errors):
     table = read_published("s000_table1")
     found = table[(table["run"] == run) & (table["dataset"] == dataset)]
     assert found["error_percent"].tolist() == errors
+
+
+def test_params_may_name_the_data_sets_that_have_published_numbers_and_no_others():
+    annotation = Dataset.model_fields["published_as"].annotation
+    allowed = {name for option in get_args(annotation) for name in get_args(option)}
+    assert {*read_published("s000_table1")["dataset"]} == allowed
 
 
 def test_rows_keep_the_labels_of_the_paper_and_absent_ones_are_empty():

@@ -13,6 +13,7 @@ from robustfront.analysis import features, landscape, path, theory
 from robustfront.attacks import Ball, pgd
 from robustfront.config.analyses import Analysis, LandscapeAnalysis, NullSpaceAnalysis, PathAnalysis
 from robustfront.data.augment import to_float
+from robustfront.data.splits import subset
 from robustfront.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def analyse(subject: Subject, analysis: Analysis) -> Result:
 
 def _landscape(subject: Subject, wanted: LandscapeAnalysis) -> Result:
     """`offsets` (R,) and, for each plane, `<plane>.surface` (images, R, R) and the facts of `describe`."""
-    x, labels = _images(subject.test, wanted.images)
+    x, labels = _images(subject.test, wanted.images, wanted.seed)
     offsets = torch.linspace(-wanted.span, wanted.span, wanted.points, device=x.device)
     arrays, facts = {"offsets": offsets}, {}
     found = landscape.planes(subject.model, x, labels, seed=wanted.seed, batch_size=wanted.batch_size)
@@ -72,7 +73,7 @@ def _null_space(subject: Subject, wanted: NullSpaceAnalysis) -> Result:
     """
     start, space = _start(subject)
     model, size = subject.model, wanted.batch_size
-    x, labels = _images(subject.test, wanted.images)
+    x, labels = _images(subject.test, wanted.images, wanted.seed)
     points = {"clean": features.features(model, x, size)}
     arrays: dict[str, Tensor] = {"labels": labels}
     facts: dict[str, Any] = {
@@ -169,9 +170,10 @@ def _start(subject: Subject) -> tuple[Classifier, NullSpace]:
     return subject.start, subject.null_space
 
 
-def _images(test: Split, count: int) -> tuple[Tensor, Tensor]:
-    """The first `count` test images in [0, 1] and their labels: the same ones for every model."""
-    return to_float(test.images[:count]), test.labels[:count]
+def _images(test: Split, count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """`count` test images in [0, 1] and their labels: of all classes, and the same for every model."""
+    chosen = torch.from_numpy(subset(test.labels.cpu().numpy(), count, seed)).to(test.labels.device)
+    return to_float(test.images[chosen]), test.labels[chosen]
 
 
 @torch.no_grad()

@@ -31,12 +31,12 @@ class LandscapeAnalysis(_Analysis):
     needs_start: ClassVar[bool] = False
 
     kind: Literal["landscape"] = "landscape"
-    images: Count = Field(8, description="the first so many test images")
+    images: Count = Field(8, description="so many test images, or all; drawn by `seed`")
     points: Count = Field(
         41, description="grid points along each axis; odd, so that the image is one of them"
     )
     span: Length = Field(description="largest offset along an axis, in every pixel, in pixel units")
-    seed: Seed = Field(0, description="draws the random directions, the same for every model")
+    seed: Seed = Field(0, description="draws images and random directions, the same for every model")
 
     @model_validator(mode="after")
     def points_are_odd(self) -> "LandscapeAnalysis":
@@ -53,10 +53,10 @@ class NullSpaceAnalysis(_Analysis):
     needs_start: ClassVar[bool] = True
 
     kind: Literal["null-space"] = "null-space"
-    images: Count = Field(500, description="the first so many test images")
+    images: Count = Field(500, description="so many test images, or all; drawn by `seed`")
     threat: Threat
     attack: Ascent
-    seed: Seed = Field(0, description="draws the attack's start")
+    seed: Seed = Field(0, description="draws the images and the attack's start")
 
 
 class PathAnalysis(_Analysis):

@@ -22,12 +22,12 @@ def dataset_id(dataset: Dataset) -> str:
 
 def suite_id(suite: Suite) -> str:
     """Identity of what is attacked how; the order of the attacks changes no result."""
-    return f"{suite.name}-{digest(suite.model_dump(mode='json', exclude={'name'}), 6)}"
+    return f"{suite.name}-{digest(suite.model_dump(mode='json', exclude={'name'}) | _DRAWN, 6)}"
 
 
 def analysis_id(name: str, analysis: Analysis, rank_tolerance: float) -> str:
     """Identity of what is computed, on whichever runs; the tolerance decides which null space is meant."""
-    content = analysis.model_dump(mode="json", exclude={"runs"})
+    content = analysis.model_dump(mode="json", exclude={"runs"}) | _DRAWN
     if analysis.needs_start:
         content["rank_tolerance"] = rank_tolerance
     return f"{name}-{digest(content, 6)}"
@@ -37,6 +37,9 @@ def run_digest(run: Run) -> str:
     """Hash of everything that decides the weights."""
     return digest(run.model_dump(mode="json", exclude={"dataset"}) | {"dataset": _identity(run.dataset)})
 
+
+_DRAWN = {"subset": "stratified"}
+"""How a part of the test images is chosen. Once it was the first so many, under other ids."""
 
 _TRAINING_ONLY = {"name", "normalisation", "augmentation"}
 

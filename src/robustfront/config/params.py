@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from robustfront.config.analyses import Analysis
 from robustfront.config.layers import Layer, written_at
-from robustfront.config.quantities import Count, Name, Positive, ProperFraction, Seed
+from robustfront.config.quantities import Count, Distinct, Name, Positive, ProperFraction, Seed
 from robustfront.config.runs import NamedRun, expand
 from robustfront.config.schema import Ascent, Config, Dataset, Model, Suite, Threat, Training
 from robustfront.config.validation import LISTED, did_you_mean, validate
@@ -35,9 +35,9 @@ class Scale(Config):
     """How much work: data sets, model, budgets, threat model and evaluation of every run."""
 
     note: str = Field(description="one line a reader sees beside every number of this scale")
-    datasets: tuple[str, ...] = Field(min_length=1)
-    seeds: tuple[Seed, ...] = Field((0,), min_length=1)
-    runs: Literal["all"] | tuple[str, ...] = Field("all", description="names under `runs`, or a sweep's")
+    datasets: Distinct[str]
+    seeds: Distinct[Seed] = (0,)
+    runs: Literal["all"] | Distinct[str] = Field("all", description="names under `runs`, or a sweep's")
     sweeps: Literal["all", "ends"] = Field(
         "all", description="of the runs that a sweep stands for: all, or the first and the last"
     )

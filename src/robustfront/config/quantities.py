@@ -4,7 +4,8 @@ All of them are strict: a text is not a number, `true` is not 1, and 2.5 epochs 
 """
 
 import re
-from typing import Annotated, Any
+from collections.abc import Hashable
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict
 
@@ -46,5 +47,17 @@ ProperFraction = Annotated[float, Strict(), Field(gt=0, lt=1)]
 Count = Annotated[int, Strict(), Field(ge=1, le=10**9)]
 Seed = Annotated[int, Strict(), Field(ge=0, lt=2**63)]
 """What torch and numpy both take."""
+
+E = TypeVar("E", bound=Hashable)
+
+
+def _check_distinct(values: tuple[E, ...]) -> tuple[E, ...]:
+    if twice := [value for value in dict.fromkeys(values) if values.count(value) > 1]:
+        raise ValueError(f"must not name {twice[0]!r} twice")
+    return values
+
+
+Distinct = Annotated[tuple[E, ...], Field(min_length=1), AfterValidator(_check_distinct)]
+"""A list of one or more things, no two of them equal."""
 
 Flag = Annotated[bool, Strict()]

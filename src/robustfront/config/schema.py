@@ -79,7 +79,9 @@ class Dataset(Config):
     splits: Splits
     normalisation: Normalisation
     augmentation: Augmentation = Augmentation()
-    published_as: str | None = Field(None, description="data set of the paper's numbers shown beside ours")
+    published_as: Literal["CIFAR10", "SVHN"] | None = Field(
+        None, description="data set of the paper's numbers shown beside ours"
+    )
 
 
 # -------------------------------------------------------------------------------------------- model
@@ -105,6 +107,20 @@ class PreActResNet(Config):
             if isinstance(width, int):
                 return data | {"hidden": int(data["hidden"][:-1]) * 8 * width}
         return data
+
+    @model_validator(mode="after")
+    def pretrained_weights_exist(self) -> "PreActResNet":
+        if self.pretrained is not None and (self.depth, self.width) != (18, 64):
+            raise ValueError(
+                f"pretrained: {self.pretrained} weights exist for depth 18, width 64, not for depth "
+                f"{self.depth}, width {self.width}; change these or set `pretrained: null`"
+            )
+        return self
+
+    @property
+    def feature_count(self) -> int:
+        """D, the width of the features that the head gets."""
+        return self.hidden or 8 * self.width
 
 
 Model = PreActResNet
@@ -179,7 +195,11 @@ class Suite(Config):
     attacks: dict[Name, EvaluationAttack] = Field(
         description="name -> attack, in order; clean is always first"
     )
-    samples: dict[str, Count] = Field({}, description="attack -> only the first so many test images")
+    samples: dict[str, Count] = Field(
+        {},
+        description="attack -> only so many test images, drawn by `seed` with the shares of their classes: "
+        "the same for every model, and fewer are among more",
+    )
     batch_size: Count = Field(500, description="images per batch; adversarial rows depend on it")
     seed: Seed = 0
     masking: Flag = Field(True, description="also run the gradient-masking checks")
@@ -257,7 +277,7 @@ class Validation(Config):
 
 class Training(Config):
     epochs: Count
-    batch_size: Count
+    batch_size: Annotated[int, Strict()] = Field(ge=2, le=10**9, description="batch norm needs two images")
     optimizer: SGD
     schedule: Schedule
     ema: ProperFraction | None = Field(

@@ -104,7 +104,8 @@ def _lines(findings: list[_Finding], layers: Sequence[Layer]) -> list[str]:
 
 
 def _finding(problem: Any, model: type[BaseModel], data: Any, known: Collection[str]) -> _Finding:
-    *parents, last = location = problem["loc"]
+    location = problem["loc"]  # empty: the model as a whole
+    parents, last = location[:-1], location[-1] if location else ""
     kind, value, context = problem["type"], problem["input"], problem.get("ctx", {})
     path, shown = _path(location, data), describe(value)
     match kind:

@@ -54,6 +54,14 @@ def split(splits: Splits, labels: np.ndarray, official_test: int | None) -> Indi
     )
 
 
+def subset(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """`count` positions of `labels` (N,), all if there are fewer, ascending, each class by its share.
+
+    They depend on labels and seed alone, and a smaller subset is contained in a larger one.
+    """
+    return np.sort(stratified_order(labels, seed)[:count])
+
+
 def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
     """A random permutation (N,) of which every prefix is stratified by class.
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 import pyautoattack
 import torch
@@ -18,6 +17,7 @@ from robustfront.attacks import Ball
 from robustfront.attacks.autoattack import autoattack
 from robustfront.config.schema import EvaluationAttack, Suite
 from robustfront.data.augment import to_float
+from robustfront.data.splits import stratified_order
 from robustfront.data.store import Split
 from robustfront.errors import ArtefactError
 from robustfront.evaluation import masking
@@ -47,6 +47,9 @@ def evaluate(
     first part, APGD-CE, does what PGD does for 2 % of the whole cost, so sparing it PGD's successes would
     gain nothing and would make the check that AutoAttack is not weaker than PGD vacuous.
 
+    An attack that the suite's `samples` names gets the first images in `stratified_order`: the same for every
+    model, of all classes, fewer of them among more. The masking checks take theirs in that order too.
+
     Success is judged here, by the prediction at x', after making sure that x' lies in the ball.
 
     Raises ArtefactError if the model's logits are not finite, ConfigError for an attack that cannot be run on
@@ -57,26 +60,27 @@ def evaluate(
     model = model.to(device).eval()
     x, y = to_float(split.images.to(device)), split.labels.to(device)
     ball = Ball.of(suite.threat, model.mean, model.std)
+    order = torch.from_numpy(stratified_order(y.cpu().numpy(), suite.seed)).to(device)
     with torch.autocast(device.type, enabled=False):
         prediction, loss = judge(model, x, y, suite.batch_size)
         _check_finite(loss)
         correct = prediction == y
         carried = ~correct & ball.contains(x, x)
-        parts = [_rows(CLEAN, y, prediction, loss, torch.zeros_like(carried))]
+        everything = torch.arange(len(x), device=device)
+        parts = [_rows(CLEAN, everything, y, prediction, loss, torch.zeros_like(carried))]
         progress(CLEAN, len(x), len(x))
         for name, attack in suite.attacks.items():
-            n = suite.samples.get(name, len(x))
-            attacked = (~carried[:n]).nonzero().squeeze(1)
+            seen = order[: suite.samples.get(name, len(x))].sort().values
+            attacked = seen[~carried[seen]]
             x_adv = _craft(name, attack, model, x[attacked], y[attacked], ball, suite, progress)
-            prediction_at, loss_at = prediction[:n].clone(), loss[:n].clone()
+            prediction_at, loss_at = prediction.clone(), loss.clone()
             prediction_at[attacked], loss_at[attacked] = judge(model, x_adv, y[attacked], suite.batch_size)
-            parts.append(_rows(name, y[:n], prediction_at, loss_at, carried[:n]))
+            parts.append(_rows(name, seen, y, prediction_at, loss_at, carried))
         rows = pd.concat(parts, ignore_index=True)
         checks: list[masking.Verdict] = []
         if suite.masking:
-            checks = masking.of_rows(rows, suite) + masking.of_model(
-                model, x[correct], y[correct], ball, suite
-            )
+            able = order[correct[order]]
+            checks = masking.of_rows(rows, suite) + masking.of_model(model, x[able], y[able], ball, suite)
     return rows, {
         "suite": suite.model_dump(mode="json"),
         "attacks": aggregate(rows, suite),
@@ -125,15 +129,18 @@ def _craft(
     return x_adv
 
 
-def _rows(attack: str, labels: Tensor, prediction: Tensor, loss: Tensor, carried: Tensor) -> pd.DataFrame:
+def _rows(
+    attack: str, seen: Tensor, labels: Tensor, prediction: Tensor, loss: Tensor, carried: Tensor
+) -> pd.DataFrame:
+    """The rows of one attack, of the images at the positions `seen`; the other tensors are of all images."""
     columns = {
-        "sample": np.arange(len(labels)),
+        "sample": seen.cpu().numpy(),
         "attack": attack,
-        "label": labels.cpu().numpy(),
-        "prediction": prediction.cpu().numpy(),
-        "loss": loss.cpu().numpy(),
-        "success": (prediction != labels).cpu().numpy(),
-        "carried": carried.cpu().numpy(),
+        "label": labels[seen].cpu().numpy(),
+        "prediction": prediction[seen].cpu().numpy(),
+        "loss": loss[seen].cpu().numpy(),
+        "success": (prediction != labels)[seen].cpu().numpy(),
+        "carried": carried[seen].cpu().numpy(),
     }
     return pd.DataFrame(columns, columns=SCHEMA.names)
 

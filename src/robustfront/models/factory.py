@@ -30,5 +30,5 @@ def build(
     if weights is not None:
         load_into(classifier, weights)
     elif model.pretrained == "imagenet":
-        load_imagenet(classifier, model)
+        load_imagenet(classifier)
     return classifier

@@ -12,8 +12,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from robustfront.config import schema
-from robustfront.errors import ConfigError, DataError
+from robustfront.errors import DataError
 from robustfront.models.preact_resnet import PreActResNet
 
 IMAGENET = "resnetv2_18.ra4_e3600_r224_in1k"
@@ -31,17 +30,12 @@ def translate(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def load_imagenet(network: PreActResNet, config: schema.PreActResNet) -> None:
-    """Fills the backbone of `network` in place.
+def load_imagenet(network: PreActResNet) -> None:
+    """Fills the backbone of `network`, of depth 18 and width 64, in place.
 
-    Raises ConfigError unless it has depth 18 and width 64, DataError if the weights are neither in the hub
-    cache nor can be downloaded, or are not the expected network's.
+    Raises DataError if the weights are neither in the hub cache nor can be downloaded, or are not the
+    expected network's.
     """
-    if (config.depth, config.width) != (18, 64):
-        raise ConfigError(
-            f"model.pretrained: imagenet weights exist for depth 18, width 64, not for depth {config.depth}, "
-            f"width {config.width}; change these or set `pretrained: null`"
-        )
     state = translate(_download())
     if network.norm is None:
         state = {name: tensor for name, tensor in state.items() if not name.startswith("norm.")}

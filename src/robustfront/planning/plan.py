@@ -11,6 +11,7 @@ from robustfront.config.schema import Dataset, Run, Suite
 from robustfront.config.validation import did_you_mean
 from robustfront.errors import ConfigError
 from robustfront.methods import Registry, load_methods
+from robustfront.planning import fit
 from robustfront.planning.datasets import check
 from robustfront.planning.recipes import Recipe, recipes
 
@@ -81,8 +82,11 @@ def load_plan(path: Path = Path("params.yaml"), scale: str | None = None) -> Pla
         check(dataset, f"{path}: datasets.{key}")
     methods = load_methods(params.extensions)
     # A mistake in a scale that is not used today is still a mistake.
-    resolved = {key: recipes(params, key, methods) for key in params.scales}
-    settings = params.scales[name]
+    return {key: _plan(params, key, methods) for key in params.scales}[name]
+
+
+def _plan(params: Params, name: str, methods: Registry) -> Plan:
+    settings, found = params.scales[name], recipes(params, name, methods)
     datasets = [params.datasets[key] for key in settings.datasets]
     plan = Plan(
         scale=name,
@@ -95,22 +99,24 @@ def load_plan(path: Path = Path("params.yaml"), scale: str | None = None) -> Pla
         analyses={},
     )
     for dataset, seed in itertools.product(datasets, settings.seeds):
-        _add_runs(plan, resolved[name], dataset, seed, params.rank_tolerance)
+        _add_runs(plan, found, dataset, seed, params)
     for key, analysis in settings.analyses.items():
         _add_analysis(plan, key, analysis, params)
+    fit.check_samples(settings, datasets, f"{params.source}: scales.{name}")
     return plan
 
 
-def _add_runs(
-    plan: Plan, found: dict[str, Recipe], dataset: Dataset, seed: int, rank_tolerance: float
-) -> None:
+def _add_runs(plan: Plan, found: dict[str, Recipe], dataset: Dataset, seed: int, params: Params) -> None:
     """Adds the runs of all recipes on one data set with one seed, and the projectors they need."""
     runs: dict[str, PlannedRun] = {}
     for recipe in found.values():
+        where = f"{params.source}: scales.{plan.scale}, run '{recipe.name}' on {dataset.name}"
+        fit.check_batches(recipe.training, dataset, where)
         init = runs[recipe.init].id if recipe.init is not None else None
         projector = None
         if recipe.method.method.needs_null_space and init is not None:
-            projector = _add_projector(plan, init, rank_tolerance)
+            fit.check_null_space(recipe.model, dataset, where, f"method '{recipe.method.name}'")
+            projector = _add_projector(plan, init, params.rank_tolerance)
         config = Run(
             method=recipe.method.name,
             params=recipe.params.model_dump(mode="json"),
@@ -120,7 +126,7 @@ def _add_runs(
             seed=seed,
             init=init,
             projector=projector,
-            rank_tolerance=rank_tolerance if projector else None,
+            rank_tolerance=params.rank_tolerance if projector else None,
         )
         run_id = f"{dataset.name}-{recipe.label}-s{seed}-{run_digest(config)}"
         run = plan.runs.setdefault(run_id, PlannedRun(run_id, config, dataset_id(dataset)))
@@ -157,6 +163,8 @@ def _add_analysis(plan: Plan, name: str, analysis: Analysis, params: Params) -> 
                         f"{params.source}: analyses.{name}.runs: '{run_name}' starts from no other run, but "
                         f"kind {analysis.kind} compares a run with its start; leave it out"
                     )
+                where = f"{params.source}: scales.{plan.scale}, run '{run_name}' on {run.config.dataset.name}"
+                fit.check_null_space(run.config.model, run.config.dataset, where, f"analysis '{name}'")
                 projector = _add_projector(plan, run.config.init, params.rank_tolerance)
             runs[run.id] = projector
     key = analysis_id(name, analysis, params.rank_tolerance)

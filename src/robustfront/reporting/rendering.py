@@ -142,7 +142,10 @@ def _notes(table: pd.DataFrame) -> list[str]:
         source = "Published" if suite == PUBLISHED else f"{space.capitalize()} space (suite {suite})"
         notes.append(f"{source}: {threat}.")
     if (reproduced.groupby("suite")["n"].nunique() > 1).any():
-        notes.append("n differs between attacks: a smaller n is the first so many of the same test images.")
+        notes.append(
+            "n differs between attacks: a smaller n is a part of the same test images, drawn with the shares "
+            "of their classes and the same for every model."
+        )
     if (reproduced["seeds"] == 1).any():
         notes.append("[low, high]: Wilson 95 % interval over the test images of one seed.")
     if (reproduced["seeds"] > 1).any():

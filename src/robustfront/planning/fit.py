@@ -1,0 +1,55 @@
+"""Whether networks, budgets and evaluations fit the data they get, as far as sizes are known beforehand."""
+
+import math
+from collections.abc import Iterable
+
+from robustfront.config.analyses import PathAnalysis
+from robustfront.config.params import Scale
+from robustfront.config.schema import Dataset, Model, Training
+from robustfront.errors import ConfigError
+from robustfront.planning.datasets import SHAPES, test_images, train_images
+
+
+def check_null_space(model: Model, dataset: Dataset, where: str, needed_by: str) -> None:
+    """ConfigError if a head of full rank on the network's features cannot have a null space."""
+    shape = SHAPES.get(dataset.source)
+    if shape is None or model.feature_count > shape.classes:
+        return
+    key, value, least = "width", model.width, math.ceil((shape.classes + 1) / 8)
+    if model.hidden is not None:
+        key, value, least = "hidden", model.hidden, shape.classes + 1
+    raise ConfigError(
+        f"{where}: model.{key} = {value}: its head maps {model.feature_count} features to {shape.classes} "
+        f"classes and has no null space, which {needed_by} needs; use {least} or more"
+    )
+
+
+def check_batches(training: Training, dataset: Dataset, where: str) -> None:
+    """ConfigError if an epoch ends with a batch of a single image."""
+    images, size = train_images(dataset), training.batch_size
+    if images is not None and images % size == 1:
+        raise ConfigError(
+            f"{where}: training.batch_size = {size}: leaves one of the {images} training images alone in the "
+            "last batch, on which batch norm cannot train; choose another size"
+        )
+
+
+def check_samples(scale: Scale, datasets: Iterable[Dataset], where: str) -> None:
+    """ConfigError if a suite asks for more test images than a data set has, or an analysis for one beyond."""
+    wanted = [
+        (f"suites.{suite.name}.samples.{attack}", count, count)
+        for suite in scale.suites.values()
+        for attack, count in suite.samples.items()
+    ]
+    wanted += [
+        (f"analyses.{name}.image", analysis.image, analysis.image + 1)
+        for name, analysis in scale.analyses.items()
+        if isinstance(analysis, PathAnalysis)
+    ]
+    for dataset in datasets:
+        images = test_images(dataset)
+        for key, value, needed in wanted:
+            if images is not None and needed > images:
+                raise ConfigError(
+                    f"{where}.{key} = {value}: needs {needed} test images, {dataset.name} has {images}"
+                )
