@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from robustfront import artefacts, checksums
+from robustfront.errors import ArtefactError
 
 CONTENT = {"run": "a-run", "nested": {"share": 0.1, "none": None}, "list": (1, 2.5e-300), "name": "ü"}
 
@@ -74,3 +75,31 @@ def test_what_is_made_from_what_is_told_by_path_below_results(tmp_path: Path) ->
     path.parent.mkdir(parents=True)
     path.write_text("weights")
     assert checksums.made_from(tmp_path, [path]) == {"runs/a/model.safetensors": artefacts.sha256(path)}
+
+
+def test_a_record_is_read_with_the_files_that_are_wanted(record: Path) -> None:
+    assert checksums.read_record(record)["run"] == "a-run"
+    assert checksums.read_record(record, "model.bin")["name"] == "ü"
+    (record.parent / "model.bin").write_text("other")
+    checksums.read_record(record)
+    message = r"model\.bin: damaged \(its checksum is not the one in record\.json\); delete it and run"
+    with pytest.raises(ArtefactError, match=message):
+        checksums.read_record(record, "model.bin")
+    (record.parent / "model.bin").unlink()
+    with pytest.raises(ArtefactError, match=r"model\.bin: missing; run `snakemake` to make it"):
+        checksums.read_record(record, "model.bin")
+
+
+def test_no_flipped_bit_of_a_record_changes_what_is_read(record: Path) -> None:
+    right = checksums.read_record(record)
+    content = record.read_bytes()
+    for position in range(8 * len(content)):
+        flipped = bytearray(content)
+        flipped[position // 8] ^= 1 << position % 8
+        record.write_bytes(flipped)
+        try:
+            found = checksums.read_record(record)
+        except ArtefactError:
+            continue
+        # white space, the checksum of a file nobody asked for, or the name of its key
+        assert {**found, "checksums": 0} == {**right, "checksums": 0} or "checksums" not in found

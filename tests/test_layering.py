@@ -7,7 +7,7 @@ import pytest
 
 LAYERS = [
     {"errors"},
-    {"artefacts", "devices", "checksums"},
+    {"artefacts", "devices", "checksums", "jobs", "sealed"},
     {"config"},
     {"losses", "data", "models"},
     {"attacks"},

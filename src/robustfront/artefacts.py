@@ -40,6 +40,10 @@ class Layout:
     def checkpoint(self, run_id: str) -> Path:
         return self.checkpoints / run_id
 
+    def unfinished(self, run_id: str, job_id: str) -> Path:
+        """Where the suite or analysis `job_id` of a run keeps what it has computed until it is finished."""
+        return self.checkpoints / f"{run_id}-{job_id}"
+
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:

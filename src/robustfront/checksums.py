@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from robustfront.artefacts import sha256, write_json
+from robustfront.artefacts import read_json, sha256, write_json
+from robustfront.errors import ArtefactError
 
 KEY = "checksums"
 _BEFORE = {"weights_sha256": "model.safetensors", "images_sha256": "images.safetensors"}
@@ -24,6 +25,20 @@ def write_record(path: Path, content: Mapping[str, Any], files: Iterable[Path]) 
     write_json(path, {**record, KEY: {**found, path.name: _own(record, path.name)}})
 
 
+def read_record(path: Path, *files: str) -> Any:
+    """The content of a record. ArtefactError if it or one of the `files` beside it is missing or damaged."""
+    record = read_json(path)
+    for name in (*files, path.name):
+        if name in files and not (path.parent / name).is_file():
+            raise ArtefactError(f"{path.parent / name}: missing; run `snakemake` to make it")
+        if _differs(path, record, name):
+            raise ArtefactError(
+                f"{path.parent / name}: damaged (its checksum is not the one in {path.name}); "
+                "delete it and run `snakemake` again"
+            )
+    return record
+
+
 def recorded(record: Mapping[str, Any]) -> dict[str, str]:
     """File -> SHA-256, as the record has it; empty if it has none."""
     older = {name: record[key] for key, name in _BEFORE.items() if key in record}
@@ -37,11 +52,17 @@ def made_from(results: Path, files: Iterable[Path]) -> dict[str, str]:
 
 def differing(path: Path, record: Mapping[str, Any]) -> list[str]:
     """Of the files that the record at `path` vouches for, those that are missing or have another content."""
-    return [
-        name
-        for name, expected in sorted(recorded(record).items())
-        if expected != (_own(record, name) if name == path.name else _of_file(path.parent / name))
-    ]
+    return [name for name in sorted(recorded(record)) if _differs(path, record, name)]
+
+
+def _differs(path: Path, record: Mapping[str, Any], name: str) -> bool:
+    """False, too, for a file that the record says nothing about."""
+    try:
+        expected = recorded(record).get(name)
+        found = _own(record, name) if name == path.name and expected else _of_file(path.parent / name)
+    except (AttributeError, TypeError, ValueError):  # the record is not even of the right form
+        return True
+    return expected not in (None, found)
 
 
 def _own(record: Mapping[str, Any], name: str) -> str:

@@ -5,6 +5,7 @@ Heavy imports happen inside the verbs, after the plan is made: help, and a mista
 
 from __future__ import annotations
 
+import signal
 import sys
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,13 +16,16 @@ import click
 
 from robustfront import __version__
 from robustfront.artefacts import Layout
-from robustfront.errors import ConfigError, RobustfrontError
+from robustfront.errors import ConfigError, Interrupted, RobustfrontError
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from robustfront.planning import Plan
 
 
 T = TypeVar("T")
+STOPPED = "error: stopped; finished work is kept: run the same command again to go on"
 
 
 @dataclass
@@ -208,13 +212,23 @@ def page(options: _Options, reports: Path) -> None:
 
 def main() -> None:
     """Entry point. Errors of ours become a message and an exit code, never a traceback."""
+    before = signal.signal(signal.SIGTERM, _terminated)
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except click.Abort:
+        click.echo(STOPPED, err=True)
         sys.exit(130)
     except RobustfrontError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    """Ends the process by an exception, so that half-written files go, and by one no library swallows."""
+    click.echo(STOPPED, err=True)
+    sys.exit(Interrupted.exit_code)

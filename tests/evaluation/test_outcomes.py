@@ -5,6 +5,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from robustfront.checksums import write_record
 from robustfront.config.schema import Suite
 from robustfront.errors import ArtefactError
 from robustfront.evaluation.outcomes import aggregate, load, save, successes
@@ -74,8 +75,11 @@ def test_equal_rows_give_equal_bytes(tmp_path: Path) -> None:
 
 
 def test_missing_rows_are_an_artefact_error(tmp_path: Path) -> None:
-    with pytest.raises(ArtefactError, match=r"toy\.parquet: missing"):
-        load(tmp_path / "toy")
+    save(ROWS, {}, tmp_path / "toy")
+    for suffix in ("parquet", "json"):
+        (tmp_path / f"toy.{suffix}").unlink()
+        with pytest.raises(ArtefactError, match=rf"toy\.{suffix}: missing"):
+            load(tmp_path / "toy")
 
 
 @pytest.mark.parametrize("keep", [0, 10, 400])
@@ -102,5 +106,6 @@ def test_rows_with_other_columns_are_an_artefact_error(tmp_path: Path) -> None:
     save(ROWS, {}, tmp_path / "toy")
     table = pq.read_table(tmp_path / "toy.parquet")
     pq.write_table(table.drop_columns(["carried"]), tmp_path / "toy.parquet")
+    write_record(tmp_path / "toy.json", {}, [tmp_path / "toy.parquet"])
     with pytest.raises(ArtefactError, match="has columns"):
         load(tmp_path / "toy")

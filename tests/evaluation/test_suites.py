@@ -2,7 +2,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyautoattack
 import pytest
 import torch
 from torch import Tensor
@@ -21,16 +20,7 @@ SHAPE = (3, 6, 6)
 PGD = {"kind": "pgd", "steps": 8, "step_size": 0.03}
 
 
-@pytest.fixture(autouse=True)
-def small_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    settle = pyautoattack.AutoAttack._set_version
-
-    def set_version(self: pyautoattack.AutoAttack, version: str) -> None:
-        settle(self, version)
-        self.apgd.n_iter = self.apgd_targeted.n_iter = self.fab.n_iter = 6
-        self.square.n_queries = 20
-
-    monkeypatch.setattr(pyautoattack.AutoAttack, "_set_version", set_version)
+pytestmark = pytest.mark.usefixtures("small_budget")
 
 
 def suite(**changes: object) -> Suite:

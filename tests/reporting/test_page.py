@@ -147,7 +147,7 @@ def test_a_bare_manifest_is_enough(reported):
 
 def test_suites_without_checks_are_shown_as_not_checked(reported):
     for path in reported.layout.results.rglob("eval/pixel-space-99.json"):
-        write_json(path, read_json(path) | {"masking": []})
+        write_json(path, read_json(path) | {"masking": [], "checksums": {}})
     write_page(reported.plan, reported.layout.results, reported.reports)
     page = Page((reported.reports / "index.html").read_text(encoding="utf-8"))
     assert page.text.count("not checked") == 5

@@ -73,7 +73,7 @@ def test_a_failed_masking_check_marks_that_model_in_that_suite_only(table):
 
 def test_one_unchecked_seed_means_not_checked(finished):
     path = finished.layout.run("digits-pgd-at-s1-0a1b2c3d") / "eval" / "pixel-space-99.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"masking": []}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"masking": [], "checksums": {}}))
     table = reproduce(NPAT_TABLE1, finished.plan, finished.layout)
     assert line(table, "pgd-at", "pixel-space", "pgd")["masking"] == "not checked"
 
@@ -138,7 +138,7 @@ def test_a_missing_evaluation_is_named(finished):
 
 def test_an_evaluation_of_another_run_is_refused(finished):
     path = finished.layout.run("digits-st-s0-0a1b2c3d") / "eval" / "pixel-space-99.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"run": "other"}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"run": "other", "checksums": {}}))
     with pytest.raises(ArtefactError, match="belongs to run 'other'"):
         reproduce(NPAT_TABLE1, finished.plan, finished.layout)
 

@@ -48,17 +48,17 @@ def test_a_checkpoint_of_another_run_is_refused(state, tmp_path) -> None:
 
 
 def header(**facts: object) -> dict[str, str]:
-    return {"state": json.dumps({"format": 1, "run_id": "a-run", "history": [], **POSITION} | facts)}
+    return {"robustfront": json.dumps({"format": 2, "run_id": "a-run", "history": [], **POSITION} | facts)}
 
 
 @pytest.mark.parametrize(
     ("metadata", "message"),
     [
         (None, "is damaged"),
-        ({"state": "{"}, "is damaged"),
-        ({"state": "[1]"}, "is damaged"),
+        ({"robustfront": "{"}, "is damaged"),
+        ({"robustfront": "[1]"}, "is damaged"),
         (header(surprise=1), "is damaged"),
-        ({"state": json.dumps({"format": 1, "run_id": "a-run"})}, "is damaged"),
+        ({"robustfront": json.dumps({"format": 2, "run_id": "a-run"})}, "is damaged"),
         (header(format=0), "was written by another version"),
     ],
 )

@@ -161,7 +161,7 @@ def test_a_run_in_progress_is_locked(small_project) -> None:
     run = small_project.run("npgd")
     lock = small_project.layout.checkpoint(run.id) / "lock"
     lock.parent.mkdir(parents=True)
-    with FileLock(lock), pytest.raises(RunLocked, match=rf"{run.id}: another process is training it.*{lock}"):
+    with FileLock(lock), pytest.raises(RunLocked, match=rf"{run.id}: another process is at it.*{lock}"):
         small_project.train("npgd")
     small_project.train("npgd")
 

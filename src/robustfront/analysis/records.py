@@ -10,7 +10,7 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from robustfront import artefacts
-from robustfront.checksums import write_record
+from robustfront.checksums import read_record, write_record
 from robustfront.errors import ArtefactError
 
 
@@ -33,21 +33,20 @@ def save(record: Record, stem: Path) -> None:
 
 def load(stem: Path, run_id: str) -> Record:
     """What `save` wrote under `stem`. ArtefactError if a file is missing, damaged or another run's."""
-    path = _file(stem, "json")
-    about = artefacts.read_json(path)
+    path, arrays_path = _file(stem, "json"), _file(stem, "safetensors")
+    about = read_record(path, arrays_path.name)
     if not isinstance(about, dict) or not isinstance(about.get("facts"), dict):
         raise ArtefactError(f"{path}: damaged (no `facts`); delete it and run `snakemake` again")
     if about.get("run") != run_id:
         raise ArtefactError(
             f"{path}: belongs to run {about.get('run')!r}; delete it and run `snakemake` again"
         )
-    path = _file(stem, "safetensors")
     try:
-        arrays = safetensors.numpy.load_file(path)
-    except FileNotFoundError:
-        raise ArtefactError(f"{path}: missing; run `snakemake` to make it") from None
+        arrays = safetensors.numpy.load_file(arrays_path)
     except (SafetensorError, OSError) as error:
-        raise ArtefactError(f"{path}: damaged ({error}); delete it and run `snakemake` again") from None
+        raise ArtefactError(
+            f"{arrays_path}: damaged ({error}); delete it and run `snakemake` again"
+        ) from None
     return Record(arrays, about.pop("facts"), about)
 
 

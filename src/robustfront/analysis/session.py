@@ -13,6 +13,7 @@ from robustfront.analysis import records
 from robustfront.analysis.kinds import Subject, analyse
 from robustfront.artefacts import Layout
 from robustfront.data.store import load
+from robustfront.jobs import workplace
 from robustfront.models import Classifier, build, nullspace
 
 if TYPE_CHECKING:
@@ -25,8 +26,13 @@ def analyse_run(planned: PlannedRun, analysis: PlannedAnalysis, layout: Layout, 
     """Does `analysis` on the selected weights of a trained run and writes its arrays and facts.
 
     ArtefactError if a model, the data set or the projector is missing or damaged; ConfigError if the analysis
-    cannot be made of this run.
+    cannot be made of this run; RunLocked if another process is at it.
     """
+    with workplace(layout.unfinished(planned.id, analysis.id), f"{planned.id}, analysis {analysis.id}"):
+        _analyse(planned, analysis, layout, device)
+
+
+def _analyse(planned: PlannedRun, analysis: PlannedAnalysis, layout: Layout, device: torch.device) -> None:
     began = time.perf_counter()
     subject = _subject(planned, analysis, layout, device)
     made_from = checksums.made_from(layout.results, _inputs(planned, analysis, layout))

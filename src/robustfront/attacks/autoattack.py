@@ -17,6 +17,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyautoattack
@@ -25,7 +26,7 @@ from pyautoattack.square import SquareAttack
 from torch import Tensor, nn
 
 from robustfront.attacks.ball import Ball
-from robustfront.attacks.engine import frozen
+from robustfront.attacks.engine import Runner, frozen
 from robustfront.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def autoattack(
     version: Literal["standard", "plus", "rand"],
     seed: int,
     batch_size: int,
+    run: Runner = lambda attack, x, labels: attack(x, labels),
 ) -> Tensor:
     """Adversarial images x' (B, C, H, W) in float32; x itself where the attack failed.
 
@@ -63,6 +65,8 @@ def autoattack(
         attack = pyautoattack.AutoAttack(wrapped, version=version, seed=seed, **settings)
         attack.verbose = False
         attack.apgd_targeted.n_target_classes = attack.fab.n_target_classes = min(9, model.classes - 1)
+        for part in (attack.apgd, attack.apgd_targeted, attack.fab, attack.square):
+            part.perturb = partial(run, part.perturb)
         z_adv, _ = attack.run_standard_evaluation(z, labels, batch_size=batch_size)
         return _unwrapped(wrapped, z_adv, z, x, ball)
 

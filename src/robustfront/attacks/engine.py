@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from robustfront.models import Classifier
 
 FeatureGradient = Callable[[Tensor], Tensor]
+Attack = Callable[[Tensor, Tensor], Tensor]
+"""(x, labels) of a batch -> x'."""
+Runner = Callable[[Attack, Tensor, Tensor], Tensor]
+"""Runs an attack on a batch (x, labels), or knows the result from an evaluation that was interrupted."""
 
 
 def pgd(

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from robustfront import losses
 from robustfront.attacks import Ball, objectives, pgd
+from robustfront.attacks.engine import Runner
 from robustfront.config.schema import PGDEvaluation
 
 if TYPE_CHECKING:
@@ -37,15 +38,23 @@ def ascend(
     *,
     seed: int,
     batch_size: int,
+    run: Runner = lambda attack, x, labels: attack(x, labels),
     done: Callable[[int], None] = lambda images: None,
 ) -> Tensor:
-    """PGD on all images, random starts drawn from `seed`; calls `done` with the number of images attacked."""
-    generator, objective = torch.Generator(x.device).manual_seed(seed), OBJECTIVES[attack.objective]
+    """PGD on all images; calls `done` with the number of images attacked.
+
+    Random starts depend on `seed` and on where in `x` a batch begins. `run` is given each batch and may know
+    its result.
+    """
     x_adv = torch.empty_like(x)
     for start in range(0, len(x), batch_size):
         batch = slice(start, start + batch_size)
-        x_adv[batch] = pgd(
-            model, x[batch], labels[batch], ball, attack, objective=objective, generator=generator
-        )
+        generator = torch.Generator(x.device).manual_seed(seed + start)
+
+        def perturb(x: Tensor, y: Tensor, generator: torch.Generator = generator) -> Tensor:
+            objective = OBJECTIVES[attack.objective]
+            return pgd(model, x, y, ball, attack, objective=objective, generator=generator)
+
+        x_adv[batch] = run(perturb, x[batch], labels[batch])
         done(min(start + batch_size, len(x)))
     return x_adv

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from robustfront import artefacts
-from robustfront.checksums import write_record
+from robustfront.checksums import read_record, write_record
 from robustfront.config.schema import Suite
 from robustfront.errors import ArtefactError
 from robustfront.evaluation.statistics import wilson
@@ -56,15 +56,14 @@ def save(rows: pd.DataFrame, summary: dict[str, Any], stem: Path) -> None:
 def load(stem: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The rows and the summary saved under `stem`. ArtefactError if either is missing or damaged."""
     path = _file(stem, "parquet")
+    summary = read_record(_file(stem, "json"), path.name)
     try:
         table = pq.read_table(path)
-    except FileNotFoundError:
-        raise ArtefactError(f"{path}: missing; run `snakemake` to make it") from None
     except (pa.ArrowException, OSError) as error:
         raise ArtefactError(f"{path}: damaged ({error}); delete it and run `snakemake` again") from None
     if table.schema.names != SCHEMA.names:
         raise ArtefactError(f"{path}: has columns {table.schema.names}; delete it and run `snakemake` again")
-    return table.to_pandas(), artefacts.read_json(_file(stem, "json"))
+    return table.to_pandas(), summary
 
 
 def _file(stem: Path, suffix: str) -> Path:

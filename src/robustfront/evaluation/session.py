@@ -10,7 +10,9 @@ from robustfront.artefacts import Layout
 from robustfront.config.schema import Suite
 from robustfront.data.store import load
 from robustfront.evaluation import outcomes
+from robustfront.evaluation.memory import Memory
 from robustfront.evaluation.suites import evaluate
+from robustfront.jobs import workplace
 from robustfront.models import build
 from robustfront.planning import PlannedRun
 
@@ -20,10 +22,17 @@ def evaluate_run(
 ) -> None:
     """Attacks the selected weights of a trained run with `suite` on the test split; writes the outcome.
 
-    ArtefactError if the model or the data set is missing or damaged.
+    Goes on where it was killed, by whole batches of each attack. ArtefactError if the model or the data set
+    is missing or damaged; RunLocked if another process is at it.
     """
-    weights = layout.run(planned.id) / "model.safetensors"
+    work = layout.unfinished(planned.id, suite_id)
+    with workplace(work, f"{planned.id}, suite {suite_id}"):
+        _evaluate(planned, suite, suite_id, layout, device)
+
+
+def _evaluate(planned: PlannedRun, suite: Suite, suite_id: str, layout: Layout, device: torch.device) -> None:
     store = load(layout.dataset(planned.dataset_id), device)
+    weights = layout.run(planned.id) / "model.safetensors"
     model = build(
         planned.config.model,
         channels=store.test.images.shape[1],
@@ -33,6 +42,8 @@ def evaluate_run(
     )
     images = layout.dataset(planned.dataset_id) / "images.safetensors"
     made_from = checksums.made_from(layout.results, [weights, images])
+    subject = f"{planned.id}/{suite_id}/{made_from}"
+    memory = Memory(layout.unfinished(planned.id, suite_id), subject)
     with tqdm(desc=f"{planned.id} {suite.name}", unit="image", mininterval=1.0) as bar:
 
         def progress(attack: str, done: int, total: int) -> None:
@@ -40,6 +51,7 @@ def evaluate_run(
             bar.total = total
             bar.update(done - bar.n)
 
-        rows, summary = evaluate(model, store.test, suite, device=device, progress=progress)
-    summary |= {"run": planned.id, "made_from": made_from}
+        rows, summary = evaluate(model, store.test, suite, device=device, progress=progress, runner=memory.of)
+    seconds = round(summary["seconds"] + memory.spared, 3)
+    summary |= {"run": planned.id, "seconds": seconds, "made_from": made_from}
     outcomes.save(rows, summary, layout.evaluation(planned.id, suite_id))

@@ -15,6 +15,7 @@ from torch import Tensor
 import robustfront
 from robustfront.attacks import Ball
 from robustfront.attacks.autoattack import autoattack
+from robustfront.attacks.engine import Runner
 from robustfront.config.schema import EvaluationAttack, Suite
 from robustfront.data.augment import to_float
 from robustfront.data.splits import stratified_order
@@ -38,6 +39,7 @@ def evaluate(
     *,
     device: torch.device | str,
     progress: Progress = lambda attack, done, total: None,
+    runner: Callable[[str], Runner] = lambda name: lambda attack, x, labels: attack(x, labels),
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Runs `suite` on a split; returns a row per image per attack, and the summary (the caller adds `run`).
 
@@ -51,6 +53,8 @@ def evaluate(
     model, of all classes, fewer of them among more. The masking checks take theirs in that order too.
 
     Success is judged here, by the prediction at x', after making sure that x' lies in the ball.
+
+    `runner(name)` runs each batch of the attack of that name (`memory.Memory.of` recalls those it knows).
 
     Raises ArtefactError if the model's logits are not finite, ConfigError for an attack that cannot be run on
     it.
@@ -72,7 +76,7 @@ def evaluate(
         for name, attack in suite.attacks.items():
             seen = order[: suite.samples.get(name, len(x))].sort().values
             attacked = seen[~carried[seen]]
-            x_adv = _craft(name, attack, model, x[attacked], y[attacked], ball, suite, progress)
+            x_adv = _craft(name, attack, model, x[attacked], y[attacked], ball, suite, progress, runner(name))
             prediction_at, loss_at = prediction.clone(), loss.clone()
             prediction_at[attacked], loss_at[attacked] = judge(model, x_adv, y[attacked], suite.batch_size)
             parts.append(_rows(name, seen, y, prediction_at, loss_at, carried))
@@ -105,12 +109,15 @@ def _craft(
     ball: Ball,
     suite: Suite,
     progress: Progress,
+    run: Runner,
 ) -> Tensor:
     """x' of one attack, each of them in the ball."""
     progress(name, 0, len(x))
     seed, batch_size = suite.seed, suite.batch_size
     if attack.kind == "autoattack":
-        x_adv = autoattack(model, x, labels, ball, version=attack.version, seed=seed, batch_size=batch_size)
+        x_adv = autoattack(
+            model, x, labels, ball, version=attack.version, seed=seed, batch_size=batch_size, run=run
+        )
         progress(name, len(x), len(x))
     else:
         x_adv = ascend(
@@ -121,6 +128,7 @@ def _craft(
             attack,
             seed=seed,
             batch_size=batch_size,
+            run=run,
             done=lambda images: progress(name, images, len(x)),
         )
     outside = int((~ball.contains(x_adv, x)).sum())

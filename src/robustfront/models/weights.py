@@ -1,6 +1,5 @@
 """Weight files: safetensors only, written atomically, refused with a reason when they do not fit."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from robustfront.artefacts import atomic_write
+from robustfront import sealed
 from robustfront.errors import ArtefactError
 from robustfront.models.classifier import Classifier
 
@@ -17,8 +16,8 @@ from robustfront.models.classifier import Classifier
 def save_weights(source: nn.Module | Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
     """Writes a module's state, or a state dict, to `path`; equal contents give equal bytes.
 
-    Tensors are stored contiguously from wherever they lie. `metadata` becomes one JSON text under the key
-    `robustfront` in the file's header: separate entries would be written in random order.
+    Tensors are stored contiguously from wherever they lie. `metadata` goes into the file's header, with a
+    checksum (`sealed`).
     """
     state = source.state_dict() if isinstance(source, nn.Module) else source
     # A copy each: safetensors refuses channels-last tensors and tensors that share their memory.
@@ -26,18 +25,16 @@ def save_weights(source: nn.Module | Mapping[str, Tensor], path: Path, metadata:
         name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
         for name, tensor in state.items()
     }
-    header = {"robustfront": json.dumps(dict(metadata), sort_keys=True)}
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(safetensors.torch.save(tensors, metadata=header))
+    sealed.write(path, safetensors.torch.save(tensors, metadata=sealed.metadata(metadata)))
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file, on the CPU. ArtefactError if it is missing or damaged."""
     try:
-        return safetensors.torch.load_file(path)
+        return safetensors.torch.load(sealed.read(path))
     except FileNotFoundError:
         raise ArtefactError(f"{path}: missing; run `snakemake` to make it") from None
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError) as error:
         raise ArtefactError(f"{path}: damaged ({error}); delete it and run `snakemake` again") from None
 
 

@@ -5,7 +5,8 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from robustfront.artefacts import Layout, read_json
+from robustfront.artefacts import Layout
+from robustfront.checksums import read_record
 from robustfront.config.analyses import Analysis
 from robustfront.config.schema import Dataset, Run, Suite
 from robustfront.errors import ArtefactError
@@ -101,7 +102,7 @@ def read_history(layout: Layout, run_id: str) -> pd.DataFrame:
 
 def manifests(plan: Plan, layout: Layout) -> dict[str, dict[str, Any]]:
     """Run id -> content of its manifest.json."""
-    return {run_id: read_json(layout.run(run_id) / "manifest.json") for run_id in plan.runs}
+    return {run_id: read_record(layout.run(run_id) / "manifest.json") for run_id in plan.runs}
 
 
 def run_title(plan: Plan, run: PlannedRun) -> str:
@@ -118,7 +119,7 @@ def _evaluation_files(plan: Plan, layout: Layout) -> Iterator[tuple[str, str, di
         for suite_id in plan.suites:
             stem = layout.evaluation(run_id, suite_id)
             path = stem.with_name(stem.name + ".json")
-            content = read_json(path)
+            content = read_record(path)
             if not isinstance(content, dict) or "attacks" not in content:
                 raise ArtefactError(f"{path}: damaged (no `attacks`); delete it and run `snakemake` again")
             if content.get("run") != run_id:

@@ -3,20 +3,19 @@
 Randomness is a function of (seed, epoch, step), so there is no generator state to keep.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
-from robustfront.artefacts import atomic_write
+from robustfront import sealed
 from robustfront.errors import ArtefactError
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass
@@ -45,19 +44,18 @@ class Checkpoint:
             for name, value in values.items()
         }
         facts = {name: value for name, value in vars(self).items() if name != "groups"} | {"format": FORMAT}
-        with atomic_write(path) as temporary:
-            temporary.write_bytes(safetensors.torch.save(tensors, metadata={"state": json.dumps(facts)}))
+        sealed.write(path, safetensors.torch.save(tensors, metadata=sealed.metadata(facts)))
 
     @classmethod
     def load(cls, path: Path, run_id: str) -> "Checkpoint":
         """The checkpoint in `path`, on the CPU. ArtefactError if it is damaged or belongs to another run."""
         try:
-            with safe_open(path, framework="pt") as file:
-                facts = json.loads((file.metadata() or {})["state"])
-                groups: dict[str, dict[str, Tensor]] = {}
-                for key in file.keys():  # noqa: SIM118 - not a dict
-                    group, name = key.split("/", 1)
-                    groups.setdefault(group, {})[name] = file.get_tensor(key)
+            content = sealed.read(path)
+            facts = sealed.facts(content)
+            groups: dict[str, dict[str, Tensor]] = {}
+            for key, tensor in safetensors.torch.load(content).items():
+                group, name = key.split("/", 1)
+                groups.setdefault(group, {})[name] = tensor
             if facts.pop("format") != FORMAT:
                 raise _unusable(path, "was written by another version of robustfront")
             checkpoint = cls(groups=groups, **facts)

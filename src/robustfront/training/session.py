@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import resource
-import shutil
-import signal
 import statistics
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from robustfront import checksums
 from robustfront.artefacts import Layout
 from robustfront.data.store import Store, load
-from robustfront.errors import ArtefactError, RunLocked
+from robustfront.errors import ArtefactError
+from robustfront.jobs import stop_signals, workplace
 from robustfront.methods import Registry
 from robustfront.methods.base import Setting
 from robustfront.models import Classifier, build, nullspace, weights
@@ -42,13 +37,12 @@ def train(planned: PlannedRun, methods: Registry, layout: Layout, device: torch.
     names them (ArtefactError otherwise). RunLocked if another process is at it; Interrupted after SIGTERM or
     SIGINT.
     """
-    folder, work = layout.run(planned.id), layout.checkpoint(planned.id)
-    with _locked(work, planned.id), _stop_signals() as stop:
+    folder = layout.run(planned.id)
+    with workplace(layout.checkpoint(planned.id), planned.id), stop_signals() as stop:
         if all((folder / name).is_file() for name in ("model.safetensors", "history.csv", "manifest.json")):
             print(f"{planned.id}: is trained already; delete {folder} to train it again", file=sys.stderr)
         else:
             _train(planned, methods, layout, device, stop)
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _train(
@@ -182,42 +176,3 @@ def _peak_memory(device: torch.device) -> int:
         return int(torch.cuda.max_memory_allocated(device))
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-@contextlib.contextmanager
-def _locked(folder: Path, run_id: str) -> Iterator[None]:
-    """Holds `folder`/lock, which the kernel frees however the process ends."""
-    path = folder / "lock"
-    lock = FileLock(path)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise RunLocked(
-            f"{run_id}: another process is training it (it holds {path}); wait for it or stop it"
-        ) from None
-    except OSError as error:
-        raise ArtefactError(f"{path}: cannot be locked ({error}); make the folder writable") from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextlib.contextmanager
-def _stop_signals() -> Iterator[list[int]]:
-    """A list that is non-empty once SIGTERM or SIGINT has come; a second one acts as usual."""
-    received: list[int] = []
-    previous: dict[signal.Signals, Any] = {}
-
-    def note(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        signal.signal(number, previous[signal.Signals(number)])
-
-    for watched in (signal.SIGTERM, signal.SIGINT):
-        previous[watched] = signal.signal(watched, note)
-    try:
-        yield received
-    finally:
-        for watched, handler in previous.items():
-            signal.signal(watched, handler)

@@ -1,0 +1,62 @@
+"""What every long job needs: to be the only one at its work, and to end well when told to stop."""
+
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from robustfront.errors import ArtefactError, RunLocked
+
+
+@contextmanager
+def workplace(folder: Path, job: str) -> Iterator[None]:
+    """`folder` is this process's alone meanwhile; removed if the body succeeds, kept with its content if not.
+
+    The lock lies in the folder and is freed by the kernel however the process ends. Removing it while it is
+    held is safe: filelock refuses a lock on a file that has no name any more.
+    RunLocked if another process holds it; ArtefactError where it cannot be made.
+    """
+    path = folder / "lock"
+    lock = FileLock(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunLocked(
+            f"{job}: another process is at it (it holds {path}); wait for that process or stop it"
+        ) from None
+    except OSError as error:
+        raise ArtefactError(
+            f"{path}: cannot be locked: {error.strerror or error}; make the folder writable"
+        ) from None
+    try:
+        yield
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        if [*folder.glob("*")] == [path]:
+            shutil.rmtree(folder, ignore_errors=True)
+        lock.release()
+
+
+@contextmanager
+def stop_signals() -> Iterator[list[int]]:
+    """A list that is non-empty once SIGTERM or SIGINT has come; a second one acts as usual."""
+    received: list[int] = []
+    previous: dict[signal.Signals, Any] = {}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        signal.signal(number, previous[signal.Signals(number)])
+
+    for watched in (signal.SIGTERM, signal.SIGINT):
+        previous[watched] = signal.signal(watched, note)
+    try:
+        yield received
+    finally:
+        for watched, handler in previous.items():
+            signal.signal(watched, handler)
