@@ -5,16 +5,20 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: reproduce test test-all lint format types lock clean
+.PHONY: reproduce test test-all test-slurm slurm lint format types lock clean
 
 reproduce: .venv/installed
 	snakemake
 
 test: .venv/installed
-	pytest -n auto --dist loadgroup -m "not slow and not gpu and not slurm" tests
+	pytest -n auto --dist loadgroup -m "not slow and not gpu" tests
 
 test-all: .venv/installed
 	pytest -n auto --dist loadgroup tests
+
+# On a SLURM of this machine alone: docs/slurm.md
+test-slurm: slurm
+	pytest -m slurm tests
 
 lint: .venv/installed
 	ruff check .
@@ -37,8 +41,16 @@ types: .venv/installed
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 
+# Snakemake's executor for SLURM, for those who have one.
+slurm: .venv/installed-slurm
+
+.venv/installed-slurm: .venv/installed requirements-slurm.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-slurm.lock
+	touch $@
+
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --extra dev pyproject.toml -o requirements.lock --custom-compile-command "make lock"
+	echo snakemake-executor-plugin-slurm | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --constraint requirements.lock - -o requirements-slurm.lock --custom-compile-command "make lock"
 	echo uv | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url - -o requirements-bootstrap.lock --custom-compile-command "make lock"
 
 clean:

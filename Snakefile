@@ -25,16 +25,23 @@ ANALYSES = [
     f"results/runs/{run}/analysis/{analysis}.json"
     for run, analysis in PLAN.analysis_jobs
 ]
-# How many GPUs a training, evaluation or analysis asks for.
-GPU = int(config.get("gpu", gpus_present() > 0))
+# How many GPUs a training, evaluation or analysis asks for; a cluster's profile says it for the nodes.
+GPU = int(gpus_present() > 0)
 ROBUSTFRONT = f"{sys.executable} -m robustfront --params {PARAMS} --scale {PLAN.scale}"
 
 
+# On a cluster these stay on the login node: it has the internet, and they take seconds.
 localrules:
     all,
     data,
+    dataset,
+    projector,
     runs,
     report,
+    table,
+    figure,
+    training_curves,
+    page,
 
 
 include: "workflow/rules/data.smk"

@@ -1,6 +1,8 @@
+import multiprocessing
 import os
-import subprocess
 import sys
+from multiprocessing.connection import Connection
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,41 +10,88 @@ import torch
 from robustfront import devices
 from robustfront.errors import ConfigError
 
+_FORK = multiprocessing.get_context("fork")  # torch is imported already: a job starts in milliseconds
+
+
+class Job:
+    """A process that sees GPUs of the given uuids, takes one as any job does, and holds it until killed."""
+
+    def __init__(self, uuids: tuple[str, ...], slurm: bool) -> None:
+        self.said, told = _FORK.Pipe(duplex=False)
+        self.process = _FORK.Process(target=self._run, args=(uuids, slurm, told), daemon=True)
+        self.process.start()
+        told.close()
+
+    @staticmethod
+    def _run(uuids: tuple[str, ...], slurm: bool, told: Connection) -> None:
+        torch.cuda.device_count = lambda: len(uuids)
+        torch.cuda.get_device_properties = lambda index: SimpleNamespace(uuid=uuids[index])
+        os.environ.pop("SLURM_JOB_ID", None)
+        if slurm:
+            os.environ["SLURM_JOB_ID"] = "7"
+        sys.stderr = SimpleNamespace(write=lambda text: text.strip() and told.send(text), flush=lambda: None)
+        told.send(uuids[devices.choose_device("auto").index])
+        _FORK.Event().wait()
+
+    def says(self) -> str:
+        """The next thing it tells: the GPU it has, or that it waits."""
+        assert self.said.poll(30), "said nothing for 30 s"
+        return self.said.recv()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.join()
+
 
 @pytest.fixture
-def unclaimed(monkeypatch):
-    """No claims but those of the test, given up at its end."""
-    claims = []
-    monkeypatch.setattr(devices, "_claims", claims)
-    yield
-    for lock in claims:
-        lock.release()
+def start(tmp_path, monkeypatch):
+    """Starts jobs; their claims lie in a folder of the test's."""
+    monkeypatch.setattr(devices.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(devices, "_claims", [])
+    monkeypatch.setattr(devices, "_POLL_SECONDS", 0.05)
+    jobs = []
 
+    def start(*uuids: str, slurm: bool = False) -> Job:
+        jobs.append(Job(uuids, slurm))
+        return jobs[-1]
 
-def test_jobs_of_one_machine_take_different_devices(tmp_path, unclaimed):
-    assert [devices.claim(3, tmp_path) for _ in range(3)] == [0, 1, 2]
-
-
-def test_a_device_is_free_again_when_its_job_is_killed(tmp_path, unclaimed):
-    code = (
-        "import sys, time; from pathlib import Path; from robustfront import devices;"
-        "print(devices.claim(2, Path(sys.argv[1])), flush=True); time.sleep(60)"
-    )
-    job = subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE, text=True)
-    try:
-        assert job.stdout.readline() == "0\n"
-        assert devices.claim(2, tmp_path) == 1
-    finally:
+    yield start
+    for job in jobs:
         job.kill()
-        job.wait()
-    assert devices.claim(2, tmp_path) == 0
 
 
-def test_devices_given_by_a_scheduler_are_counted_apart(tmp_path, unclaimed, monkeypatch):
-    for visible in ("0", "1"):
-        monkeypatch.setitem(os.environ, "CUDA_VISIBLE_DEVICES", visible)
-        assert devices.claim(1, tmp_path) == 0
-    assert len(list(tmp_path.iterdir())) == 2
+def test_jobs_of_one_machine_take_different_gpus_and_one_too_many_waits(start):
+    jobs = {job.says(): job for job in [start("a", "b", "c") for _ in range(3)]}
+    assert sorted(jobs) == ["a", "b", "c"]
+    late = start("a", "b", "c")
+    assert "hold all 3 GPU(s)" in late.says()
+    jobs["b"].kill()  # -9: nothing of ours runs any more, the kernel frees the claim
+    assert late.says() == "b"
+
+
+def test_many_jobs_that_start_at_once_never_share(start):
+    uuids = [f"gpu-{number}" for number in range(12)]
+    assert sorted(job.says() for job in [start(*uuids) for _ in uuids]) == sorted(uuids)
+
+
+def test_a_gpu_is_known_by_its_uuid_whatever_number_it_is_given(start):
+    assert start("a", "b").says() == "a"
+    assert start("b", "a").says() == "b"
+    assert "hold all 1 GPU(s)" in start("a").says()
+
+
+def test_the_gpu_that_slurm_gave_is_taken_without_asking(start):
+    assert start("a").says() == "a"
+    assert start("a", slurm=True).says() == "a"
+
+
+def test_several_gpus_of_one_slurm_job_are_shared_out(start):
+    assert sorted(job.says() for job in [start("a", "b", slurm=True) for _ in range(2)]) == ["a", "b"]
+
+
+def test_a_gpu_asked_for_by_number_is_the_users_own_choice(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert devices.choose_device("cuda:1") == torch.device("cuda:1")
 
 
 def test_without_cuda_auto_is_the_cpu(monkeypatch):

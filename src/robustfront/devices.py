@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import sys
 import tempfile
+import time
 from pathlib import Path
 
 import torch
 from filelock import FileLock, Timeout
 
 from robustfront.errors import ConfigError
+
+_POLL_SECONDS = 2.0
 
 _claims: list[FileLock] = []
 """Held until the process ends; the kernel frees them however it ends."""
@@ -29,25 +34,36 @@ def choose_device(wanted: str) -> torch.device:
     torch.backends.cudnn.allow_tf32 = False
     present = torch.cuda.device_count()
     if wanted == "auto":
-        return torch.device("cuda", claim(present)) if present else torch.device("cpu")
+        return torch.device("cuda", _share(present)) if present else torch.device("cpu")
     if wanted != "cpu" and int(match[1] or 0) >= present:
         raise ConfigError(f"--device {wanted}: this machine has {present} CUDA device(s); use --device cpu")
     return torch.device(wanted)
 
 
-def claim(present: int, folder: Path | None = None) -> int:
-    """The first of `present` devices that no other process holds, held from now on; 0 if all are held.
+def _share(present: int) -> int:
+    """The index of a device that is ours alone."""
+    if present == 1 and "SLURM_JOB_ID" in os.environ:
+        return 0  # SLURM gave this job a device, and may have given it to another one on purpose
+    return _claim([str(torch.cuda.get_device_properties(index).uuid) for index in range(present)])
 
-    Indices count what this process sees: the lock is named after CUDA_VISIBLE_DEVICES, too.
+
+def _claim(devices: list[str]) -> int:
+    """The index of the first of `devices` that no other process of this user holds, held from now on.
+
+    A device is named by its uuid, not its number, which CUDA_VISIBLE_DEVICES changes. Waits, having said so,
+    while all are held.
     """
-    visible = re.sub(r"[^0-9A-Za-z-]+", "_", os.environ.get("CUDA_VISIBLE_DEVICES", "all"))
-    for index in range(present):
-        name = f"robustfront-{os.getuid()}-gpu-{visible}-{index}.lock"
-        lock = FileLock((folder or Path(tempfile.gettempdir())) / name)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            continue
-        _claims.append(lock)
-        return index
-    return 0
+    folder = Path(tempfile.gettempdir())
+    locks = [FileLock(folder / f"robustfront-{os.getuid()}-{name}.lock") for name in devices]
+    told = False
+    while True:
+        for index, lock in enumerate(locks):
+            with contextlib.suppress(Timeout):
+                lock.acquire(timeout=0)
+                _claims.append(lock)
+                return index
+        if not told:
+            text = f"other robustfront jobs hold all {len(devices)} GPU(s) of this machine: waiting for one"
+            print(text, file=sys.stderr, flush=True)
+            told = True
+        time.sleep(_POLL_SECONDS)

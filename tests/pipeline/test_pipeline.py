@@ -2,6 +2,7 @@ import copy as copying
 import json
 
 import pytest
+
 from tiny import tiny_params
 
 pytestmark = pytest.mark.xdist_group("pipeline")
