@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: reproduce test test-all test-slurm slurm lint format types lock clean
+.PHONY: reproduce test test-all test-slurm slurm lint format types bench lock clean
 
 reproduce: .venv/installed
 	snakemake
@@ -33,6 +33,16 @@ format: .venv/installed
 types: .venv/installed
 	mypy
 
+# Ours against other libraries, about ten minutes on two cores: docs/benchmarks. On a GPU: make bench BENCH="--device cuda"
+bench: .venv-bench/installed
+	.venv-bench/bin/python -m benchmarks $(BENCH)
+
+.venv-bench/installed: .venv/installed requirements-bench.lock
+	test -x .venv-bench/bin/python || $(BIN)/python -m venv .venv-bench
+	$(BIN)/uv pip install --quiet --python .venv-bench/bin/python --require-hashes -r requirements.lock -r requirements-bench.lock
+	$(BIN)/uv pip install --quiet --python .venv-bench/bin/python --no-deps --no-build-isolation --editable .
+	touch $@
+
 # Exact versions with hashes; a fresh machine installs these and nothing else.
 .venv/installed: requirements.lock requirements-bootstrap.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -51,6 +61,7 @@ slurm: .venv/installed-slurm
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --extra dev pyproject.toml -o requirements.lock --custom-compile-command "make lock"
 	echo snakemake-executor-plugin-slurm | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --constraint requirements.lock - -o requirements-slurm.lock --custom-compile-command "make lock"
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --group bench -c requirements.lock -o requirements-bench.lock --custom-compile-command "make lock"
 	echo uv | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url - -o requirements-bootstrap.lock --custom-compile-command "make lock"
 
 clean:

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from robustfront.attacks import objectives
     from robustfront.attacks.ball import Ball
     from robustfront.attacks.engine import frozen, input_gradient, iterates, pgd
+    from robustfront.attacks.standin import stand_in
 
-__all__ = ["Ball", "frozen", "input_gradient", "iterates", "objectives", "pgd"]
+__all__ = ["Ball", "frozen", "input_gradient", "iterates", "objectives", "pgd", "stand_in"]
 
 _MODULES = {
     "Ball": "ball",
@@ -21,6 +22,7 @@ _MODULES = {
     "iterates": "engine",
     "objectives": "objectives",
     "pgd": "engine",
+    "stand_in": "standin",
 }
 
 

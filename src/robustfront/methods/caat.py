@@ -163,7 +163,8 @@ class CAAT(ClassBalanced):
         # of several restarts an attack keeps the worst for the model, which here would be the wrong one
         once = ascent.model_copy(update={"restarts": 1})
         model.train(mode == "train")
-        x_anti = attacks.pgd(model, x, y, ball, once, objective=_minus_cross_entropy, generator=generator)
+        attacked = attacks.stand_in(model, x)
+        x_anti = attacks.pgd(attacked, x, y, ball, once, objective=_minus_cross_entropy, generator=generator)
         model.train()
         return torch.cat([x_adv, x_anti])
 

@@ -47,15 +47,16 @@ def generate(
     The clean forward that `trades` and `score` refer to is computed once, in the same mode as the attack.
     """
     model.train(mode == "train")
+    attacked = attacks.stand_in(model, x)
     objective: Objective
     if kind == "pgd":
         objective = attacks.objectives.ce
     elif kind == "trades":
-        objective = attacks.objectives.kl_to(_clean_logits(model, x))
+        objective = attacks.objectives.kl_to(_clean_logits(attacked, x))
     else:
-        objective = attacks.objectives.lse_to(losses.widen(_clean_logits(model, x)).softmax(dim=1))
+        objective = attacks.objectives.lse_to(losses.widen(_clean_logits(attacked, x)).softmax(dim=1))
     x_adv = attacks.pgd(
-        model,
+        attacked,
         x,
         y,
         ball,

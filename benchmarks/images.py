@@ -1,0 +1,54 @@
+"""Real CIFAR-10 images where there are some, noise otherwise."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from robustfront.data.readers import CIFAR_ARCHIVE, CIFAR_TEST, CIFAR_TRAIN, read_cifar10
+
+ROOT = Path(__file__).resolve().parents[1]
+BATCHES = "cifar-10-batches-py"
+UNPACKED = ROOT / ".benchmarks" / "images"
+
+
+def load(folder: Path | None, count: int) -> tuple[Tensor, Tensor, str]:
+    """`count` images uint8 (N, 3, 32, 32), labels int64 (N,), and a sentence that says what they are.
+
+    They come from `folder` (cifar-10-python.tar.gz or cifar-10-batches-py/), else from data/raw, else from a
+    folder shared/data beside the checkout.
+    """
+    for place in [folder] if folder else [ROOT / "data" / "raw" / "cifar10", _shared()]:
+        if place is None:
+            continue
+        files = {
+            path.name: path
+            for path in (
+                place / CIFAR_ARCHIVE,
+                *(place / BATCHES / name for name in (*CIFAR_TRAIN, CIFAR_TEST)),
+            )
+            if path.is_file()
+        }
+        if files:
+            train = read_cifar10(files).train
+            images, labels = train.images[-count:].copy(), train.labels[-count:].copy()
+            return torch.from_numpy(images), torch.from_numpy(labels), "CIFAR-10 training images"
+    if folder:
+        raise SystemExit(
+            f"{folder}: holds neither {CIFAR_ARCHIVE} nor {BATCHES}/; leave --images out for noise"
+        )
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (count, 3, 32, 32), dtype=torch.uint8, generator=generator)
+    return images, torch.arange(count) % 10, "random images (no CIFAR-10 was found: `--images FOLDER`)"
+
+
+def _shared() -> Path | None:
+    """The shared images in CIFAR-10's own format, unpacked once."""
+    script = ROOT.parent / "shared" / "data" / "unpack.py"
+    if not (UNPACKED / BATCHES / "batches.meta").is_file():
+        if not script.is_file():
+            return None
+        subprocess.run([sys.executable, script, UNPACKED], check=True)
+    return UNPACKED
