@@ -1,6 +1,10 @@
+import dataclasses
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 from synthetic_records import STEPS, record
@@ -217,7 +221,7 @@ def test_figure2a_is_drawn_from_the_plan(framework):
     assert "NPGD\n2 runs on digits" in words
     assert "attack: 10 steps, η = 2/255, ε = 10/255" in words
     assert "β = 0.5 to 5" in words
-    assert "standard training: st" in words
+    assert "standard training\nst\n" in words
     assert "paper-space:\nclean, pgd-20, autoattack" in words
 
 
@@ -229,6 +233,21 @@ def test_figure2a_tints_where_the_projector_acts(framework):
         if to_hex(box.get_edgecolor()).upper() == VERMILION and hasattr(box, "get_height")
     ]
     assert len(tinted) == 3  # the projector itself, NPDA's attack, NPGD's update
+
+
+@pytest.mark.parametrize("name", ["st", "st-with-a-name-that-is-quite-long", "a, " * 40])
+def test_figure2a_boxes_hold_their_texts_and_do_not_overlap(framework, name):
+    start = next(run for run in framework.runs.values() if run.names == ("st",))
+    framework.runs[start.id] = dataclasses.replace(start, names=(name,))
+    figure = npat_figure2a(framework)
+    axes, renderer = figure.axes[0], FigureCanvasAgg(figure).get_renderer()
+    boxes = [box.get_window_extent(renderer) for box in axes.patches if hasattr(box, "get_height")]
+    extents = [text.get_window_extent(renderer) for text in axes.texts if text.get_text()]
+    inside = [any(box.contains(*text.min) and box.contains(*text.max) for box in boxes) for text in extents]
+    assert sum(inside) == len(boxes)
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+    canvas = figure.bbox
+    assert all(canvas.contains(*text.min) and canvas.contains(*text.max) for text in extents)
 
 
 def test_figure2a_leaves_out_a_method_that_the_scale_has_not(finished):

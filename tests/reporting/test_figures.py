@@ -12,7 +12,8 @@ from robustfront.reporting.curves import (
     write_training_curves,
 )
 from robustfront.reporting.drawing import BLUE, save_figure
-from robustfront.reporting.figures import npat_figure1, npat_figure5
+from robustfront.reporting.figures import npat_figure1, npat_figure5, other_runs_front
+from robustfront.reporting.other_runs import compare
 from robustfront.reporting.results import read_history
 from robustfront.reporting.tables import NPAT_TABLE1, NPAT_TABLE3, reproduce
 
@@ -63,11 +64,16 @@ def test_figure1_draws_a_masked_model_hollow(figure):
     assert points(normalised)[95.0, 4.0].get_markerfacecolor() != "white"
 
 
-def test_figure1_shows_runs_of_ones_own(finished):
+def test_other_runs_are_drawn_among_the_reproduced_ones_and_not_in_figure1(finished):
     finished.add("mine", {"paper-space": (8, 80, 100), "pixel-space": (8, 80, 100)})
-    figure = npat_figure1(reproduce(NPAT_TABLE1, finished.plan, finished.layout))
-    assert (98.0, 75.0) in points(figure.axes[1])
-    assert "mine" in [text.get_text() for text in figure.legends[0].get_texts()]
+    paper = npat_figure1(reproduce(NPAT_TABLE1, finished.plan, finished.layout))
+    figure = other_runs_front(compare(finished.plan, finished.layout))
+    assert len(figure.axes) == len(paper.axes) - 1
+    assert set(points(figure.axes[0])) == {(98.0, 75.0), *points(paper.axes[1])}
+    words = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "mine" in words
+    assert "TRADES" not in words
+    assert (98.0, 75.0) not in points(paper.axes[1])
 
 
 def test_figure5_is_table_3_as_curves(finished):

@@ -4,6 +4,7 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
+from robustfront.reporting.other_runs import compare, heading
 from robustfront.reporting.rendering import write_table
 from robustfront.reporting.tables import NPAT_TABLE1, NPAT_TABLE2, NPAT_TABLE3, reproduce
 
@@ -62,12 +63,20 @@ def test_the_labels_of_a_row_are_those_of_its_table(finished):
     assert "- Hidden size as printed" in read(stem, "md")
 
 
-def test_runs_of_ones_own_have_no_published_numbers(finished):
+def test_other_runs_stand_alone_above_a_rule(finished):
     finished.add("mine", {"paper-space": (8, 80, 100), "pixel-space": (8, 80, 100)})
-    stem = finished.reports / "t"
-    write_table(reproduce(NPAT_TABLE1, finished.plan, finished.layout), stem, NPAT_TABLE1)
-    assert markdown_rows(stem)[-1][:8] == ["mine", "–", "–", "–", "–", "–", "–", "2.00 [0.0, 7.0]"]
-    assert "runs of params.yaml that are not in the paper" in read(stem, "md")
+    table, stem = compare(finished.plan, finished.layout), finished.reports / "t"
+    write_table(table, stem, heading(table))
+    header, _, mine, *paper = markdown_rows(stem)
+    assert not any("Published" in column for column in header)
+    assert mine[:4] == ["mine", "not in the paper", "scratch", "2.00 [0.0, 7.0]"]
+    assert [row[:2] for row in paper] == [
+        [name, "Table 1"] for name in ("st model", "PGD-AT", "NPDA + PGD-AT")
+    ]
+    assert read(stem, "html").count('class="rule"') == 1
+    before, after = read(stem, "tex").split("\\midrule\n")[1:]
+    assert before.startswith("mine")
+    assert after.startswith("st model")
 
 
 @pytest.mark.parametrize("suffix", ["md", "tex", "html", "csv"])

@@ -2,7 +2,7 @@
 # reporting code (STAMP holds a hash of them) refreshes them.
 # A notebook writes the files of its name and nothing else; all of them are outputs, so that a deleted one is remade.
 
-TABLES = ["npat_table1", "npat_table2", "npat_table3", "npat_claims"]
+TABLES = ["npat_table1", "npat_table2", "npat_table3", "npat_claims", "other_runs"]
 FIGURES = [
     "npat_figure1",
     "npat_figure2a",
@@ -12,6 +12,7 @@ FIGURES = [
     "npat_figure5",
     "npat_figure6",
     "npat_remark31",
+    "other_runs_front",
 ]
 RESULTS = ancient(
     expand("results/runs/{run}/eval/{suite}.json", run=PLAN.runs, suite=PLAN.suites)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from robustfront.reporting.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILION, styled
+from robustfront.reporting.other_runs import LISTED, OTHER
 from robustfront.reporting.tables import PUBLISHED
 
 
@@ -49,11 +50,22 @@ def npat_figure1(table: pd.DataFrame) -> Figure:
     first, then a panel per suite with 95 % intervals as error bars. Hollow marker: a gradient-masking check
     failed.
     """
-    families = _families(table)
+    return _fronts(table, _FAMILIES)
+
+
+def other_runs_front(table: pd.DataFrame) -> Figure:
+    """The reproduced panels of Figure 1 with the other runs in them; `table` is what `compare` returns."""
+    others = table.loc[table[LISTED] == OTHER, "run"].unique()
+    markers = dict(zip(others, itertools.cycle("os^DvPXp"), strict=False))
+    return _fronts(table, [*_FAMILIES, _Family(OTHER, GREEN, markers)] if markers else _FAMILIES)
+
+
+def _fronts(table: pd.DataFrame, families: Sequence[_Family]) -> Figure:
     datasets = list(table["dataset"].unique())
     suites = list(table["suite"].unique())
     with styled():
-        figure = Figure(figsize=(3.5 * len(suites), 3.4 * len(datasets) + 1.5), layout="constrained")
+        size = (max(10.5, 3.5 * len(suites)), 3.4 * len(datasets) + 1.5)  # 10.5: what the legend takes
+        figure = Figure(figsize=size, layout="constrained")
         grid = figure.subplots(len(datasets), len(suites), squeeze=False, sharey="row")
         for axes_row, dataset in zip(grid, datasets, strict=True):
             for axes, suite in zip(axes_row, suites, strict=True):
@@ -73,14 +85,6 @@ def npat_figure1(table: pd.DataFrame) -> Figure:
             if text.get_text() in {family.name for family in families}:
                 text.set_fontweight("bold")
     return figure
-
-
-def _families(table: pd.DataFrame) -> list[_Family]:
-    """The paper's, and one of the table's other rows if there are any."""
-    known = {run for family in _FAMILIES for run in family.runs}
-    own = [run for run in table["run"].unique() if run not in known]
-    markers = dict(zip(own, itertools.cycle("os^DvPXp"), strict=False))
-    return [*_FAMILIES, _Family("not in the paper", GREEN, markers)] if own else [*_FAMILIES]
 
 
 def _front(axes: Axes, part: pd.DataFrame, dataset: str, families: Sequence[_Family]) -> None:
@@ -188,6 +192,7 @@ def _legend(table: pd.DataFrame, families: Sequence[_Family]) -> list[Line2D]:
         entries += [
             Line2D([], [], label=names[run], **_marker(family.colour, marker))
             for run, marker in family.runs.items()
+            if run in names
         ]
         if family is _FAMILIES[0] and (table["masking"] == "failed").any():
             hollow = _marker(BLACK, "o", hollow=True)

@@ -1,10 +1,13 @@
 """NPAT's Figure 2a: the training framework as a diagram, drawn from the runs of a plan."""
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
@@ -21,10 +24,14 @@ _UPDATE = {
     "npda": "all layers",
     "npgd": "last layer: $W \\leftarrow W_{std} + (W - W_{std})\\,P$\nother layers: as usual",
 }
-_USES_PROJECTOR = {"npda": "attack", "npgd": "update"}
-_SIZE = (12.6, 4.7)
-_ROWS = {"npda": 3.85, "npgd": 0.95}
-_MIDDLE = sum(_ROWS.values()) / 2
+_ATTACK_COLUMN, _UPDATE_COLUMN = 1, 3
+_PROJECTS_IN = {"npda": _ATTACK_COLUMN, "npgd": _UPDATE_COLUMN, "trunk": 1}
+_ORDER = ("npda", "npgd")
+_TEXT: dict[str, Any] = {"fontsize": 9, "linespacing": 1.4}
+_HEAD_LABEL, _START_LABEL = "last layer $W_{std}$", "weights to start from"
+_PADDING = (0.32, 0.3)
+_GAP, _ROW_GAP, _MARGIN = 0.35, 0.5, 0.25
+"""Inches: around the text of a box, both sides together; between columns, rows; around the diagram."""
 
 
 @dataclass(frozen=True)
@@ -55,43 +62,92 @@ def npat_figure2a(plan: Plan) -> Figure:
     """S000, Figure 2a: from the standard model over the projector to NPDA, NPGD and their evaluation.
 
     Names, budgets, radii and suites are those of the plan's runs of these methods on its first data set. Red
-    arrows and tinted boxes: where the null-space projector P acts.
+    arrows and tinted boxes: where the null-space projector P acts. Boxes are as large as their texts.
     """
     runs = [run for run in plan.runs.values() if run.dataset_id == next(iter(plan.datasets))]
-    projected = [run for run in runs if run.config.method in _ROWS]
+    projected = [run for run in runs if run.config.method in _ORDER]
     starts = [run for run in runs if run.id in {run.config.init for run in projected}]
-    standard = _Box(1.3, _MIDDLE, 2.3, 1.0, _standard(starts))
-    projector = _Box(
-        4.7, _MIDDLE, 2.4, 1.0, "projector  $P = I - VV^T$\n$V$: row space of $W_{std}$", projects=True
-    )
-    evaluation = _Box(11.5, _MIDDLE, 2.0, 1.55, _evaluation(plan))
+    lanes = {
+        method: _lane([run for run in projected if run.config.method == method], method)
+        for method in _ORDER
+        if any(run.config.method == method for run in projected)
+    }
+    trunk = [
+        _standard(starts),
+        "projector  $P = I - VV^T$\n$V$: row space of $W_{std}$",
+        "",
+        "",
+        _evaluation(plan),
+    ]
     with styled():
-        figure = Figure(figsize=_SIZE)
-        axes = figure.add_axes((0, 0, 1, 1), xlim=(0, _SIZE[0]), ylim=(0, _SIZE[1]))
+        boxes, size = _laid_out(trunk, lanes)
+        figure = Figure(figsize=size)
+        axes = figure.add_axes((0, 0, 1, 1), xlim=(0, size[0]), ylim=(0, size[1]))
         axes.set_axis_off()
-        _arrow(axes, standard.right, projector.left, colour=VERMILION, label="last layer $W_{std}$")
-        boxes = [standard, projector, evaluation]
-        for method in dict.fromkeys(run.config.method for run in projected):
-            lane = _lane([run for run in projected if run.config.method == method], method)
-            begin, attack, _, update = lane
-            _arrow(axes, standard.facing(begin), begin.facing(standard), label="weights to start from")
+        standard, projector, evaluation = boxes["trunk"]
+        _arrow(axes, standard.right, projector.left, colour=VERMILION, label=_HEAD_LABEL)
+        for method in lanes:
+            begin, attack, _, update = lane = boxes[method]
+            _arrow(axes, standard.facing(begin), begin.facing(standard), label=_START_LABEL)
             for box, following in pairwise(lane):
                 _arrow(axes, box.right, following.left)
             _arrow(axes, update.right, (evaluation.x, update.y), evaluation.facing(update))
-            if _USES_PROJECTOR[method] == "attack":
+            if _PROJECTS_IN[method] == _ATTACK_COLUMN:
                 _arrow(axes, projector.facing(attack), attack.facing(projector), colour=VERMILION)
             else:
-                _arrow(axes, projector.right, (update.x, _MIDDLE), update.facing(projector), colour=VERMILION)
-            boxes += lane
-        for box in boxes:
+                corner = (update.x, projector.y)
+                _arrow(axes, projector.right, corner, update.facing(projector), colour=VERMILION)
+        for box in (box for row in boxes.values() for box in row):
             _draw(axes, box)
-        axes.text(_SIZE[0] / 2, 0.1, wording.scale_label(plan.scale), ha="center", fontsize=8, color=GREY)
+        axes.text(size[0] / 2, 0.1, wording.scale_label(plan.scale), ha="center", fontsize=8, color=GREY)
     return figure
 
 
-def _lane(runs: Sequence[PlannedRun], method: str) -> tuple[_Box, _Box, _Box, _Box]:
-    """The boxes of one method from left to right: its runs, their attack, loss and update."""
-    y, config = _ROWS[method], runs[0].config
+def _laid_out(
+    trunk: Sequence[str], lanes: Mapping[str, Sequence[str]]
+) -> tuple[dict[str, list[_Box]], tuple[float, float]]:
+    """Row name -> its boxes from left to right, and the size of the diagram in inches.
+
+    The first lane goes above the trunk, the second below. Boxes of lanes are as wide as their column.
+    """
+    names = [*[*lanes][:1], "trunk", *[*lanes][1:]]
+    texts = {name: trunk if name == "trunk" else lanes[name] for name in names}
+    sizes = {name: [_size_of(text) for text in row] for name, row in texts.items()}
+    widths = [
+        max(row[column][0] for row in sizes.values() if column < len(row)) for column in range(len(trunk))
+    ]
+    gaps = [max(_GAP, _size_of(_HEAD_LABEL)[0]), *[_GAP] * (len(trunk) - 2)]
+    left = [_MARGIN + sum(widths[:column]) + sum(gaps[:column]) for column in range(len(trunk))]
+    heights = {name: max(height for _, height in row) for name, row in sizes.items()}
+    top = size_y = _MARGIN + 0.15 + sum(heights.values()) + _ROW_GAP * (len(names) - 1) + _MARGIN
+    boxes: dict[str, list[_Box]] = {}
+    top -= _MARGIN
+    for name in names:
+        boxes[name] = []
+        for column, text in enumerate(texts[name]):
+            if text:
+                x, y = left[column] + widths[column] / 2, top - heights[name] / 2
+                width, height = sizes[name][column]
+                if name != "trunk":
+                    width, height = widths[column], heights[name]
+                boxes[name].append(_Box(x, y, width, height, text, column == _PROJECTS_IN[name]))
+        top -= heights[name] + _ROW_GAP
+    return boxes, (left[-1] + widths[-1] + _MARGIN, size_y)
+
+
+def _size_of(text: str) -> tuple[float, float]:
+    """Width and height in inches of a box around a text; of no text, nothing."""
+    if not text:
+        return 0.0, 0.0
+    figure = Figure(dpi=100)
+    drawn = figure.text(0, 0, text, **_TEXT)
+    extent = drawn.get_window_extent(FigureCanvasAgg(figure).get_renderer())
+    return extent.width / figure.dpi + _PADDING[0], extent.height / figure.dpi + _PADDING[1]
+
+
+def _lane(runs: Sequence[PlannedRun], method: str) -> list[str]:
+    """The texts of one method from left to right: its runs, their attack, loss and update."""
+    config = runs[0].config
     generators = dict.fromkeys(str(run.config.params["generator"]).upper() for run in runs)
     betas = sorted({float(run.config.params["beta"]) for run in runs})
     ascent, radius = config.params["attack"], wording.length(config.params["threat"]["eps"])
@@ -101,22 +157,17 @@ def _lane(runs: Sequence[PlannedRun], method: str) -> tuple[_Box, _Box, _Box, _B
     spread = f"{betas[0]:g}" if len(betas) == 1 else f"{betas[0]:g} to {betas[-1]:g}"
     update = f"SGD, {config.training.epochs} epochs\n{_UPDATE[method]}"
     count = f"{len(runs)} run{'s' if len(runs) > 1 else ''} on {config.dataset.name}"
-    uses = _USES_PROJECTOR[method]
-    return (
-        _Box(1.3, y, 1.7, 0.8, f"{method.upper()}\n{count}"),
-        _Box(4.7, y, 3.2, 1.1, attack, uses == "attack"),
-        _Box(7.4, y, 1.6, 1.0, f"TRADES loss\nCE(x) + β KL(x, x′)\nβ = {spread}"),
-        _Box(9.75, y, 2.5, 1.0, update, uses == "update"),
-    )
+    loss = f"TRADES loss\nCE(x) + β KL(x, x′)\nβ = {spread}"
+    return [f"{method.upper()}\n{count}", attack, loss, update]
 
 
 def _standard(runs: Sequence[PlannedRun]) -> str:
     if not runs:
         return "standard training"
     config = runs[0].config
-    names = ", ".join(name for run in runs for name in run.names)
+    names = textwrap.fill(", ".join(name for run in runs for name in run.names), 32, break_on_hyphens=False)
     network = f"PreActResNet-{config.model.depth}, width {config.model.width}"
-    return f"standard training: {names}\n{network}\nSGD, {config.training.epochs} epochs"
+    return f"standard training\n{names}\n{network}\nSGD, {config.training.epochs} epochs"
 
 
 def _evaluation(plan: Plan) -> str:
@@ -136,7 +187,7 @@ def _draw(axes: Axes, box: _Box) -> None:
         linewidth=1.1,
     )
     axes.add_patch(patch)
-    axes.text(box.x, box.y, box.text, ha="center", va="center", fontsize=9, linespacing=1.4)
+    axes.text(box.x, box.y, box.text, ha="center", va="center", **_TEXT)
 
 
 def _arrow(axes: Axes, *points: tuple[float, float], colour: str = BLACK, label: str = "") -> None:

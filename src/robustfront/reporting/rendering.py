@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 import pandas as pd
 
 from robustfront.artefacts import write_text
-from robustfront.reporting.tables import NOT_IN_PAPER, NOT_RUN, PUBLISHED, PaperTable
+from robustfront.reporting.tables import NOT_RUN, PUBLISHED, Heading
 
 FAILED = "†"
 MISSING = "–"
@@ -32,7 +33,8 @@ class Cell:
 class View:
     """One data set's part of a table as printed.
 
-    `labels`: how many columns, from the left, name the row. `groups`: (heading, number of columns).
+    `labels`: how many columns, from the left, name the row. `groups`: (heading, number of columns). `rules`:
+    rows above which a line is ruled.
     """
 
     caption: str
@@ -41,6 +43,7 @@ class View:
     groups: list[tuple[str, int]]
     columns: list[Cell]
     rows: list[list[Cell]]
+    rules: list[int]
     notes: list[str]
 
     @property
@@ -49,8 +52,8 @@ class View:
         return [heading for heading, width in self.groups for _ in range(width)]
 
 
-def write_table(table: pd.DataFrame, stem: Path, spec: PaperTable) -> None:
-    """Writes what `tables.reproduce` returns as `stem`.csv, .md, .tex and .html (a fragment)."""
+def write_table(table: pd.DataFrame, stem: Path, spec: Heading) -> None:
+    """Writes what `tables.measure` returns as `stem`.csv, .md, .tex and .html (a fragment)."""
     views = [_view(part, spec) for _, part in table.groupby("dataset", sort=False)]
     texts = {
         "csv": table.to_csv(index=False, lineterminator="\n"),
@@ -77,7 +80,7 @@ def template(name: str) -> jinja2.Template:
     return environment.get_template(name)
 
 
-def _view(table: pd.DataFrame, spec: PaperTable) -> View:
+def _view(table: pd.DataFrame, spec: Heading) -> View:
     dataset, published_as, scale = (str(table[name].iloc[0]) for name in ("dataset", "published_as", "scale"))
     groups, columns = [("", len(spec.labels))], [Cell(name) for name in spec.labels.values()]
     sources = {}
@@ -87,6 +90,7 @@ def _view(table: pd.DataFrame, spec: PaperTable) -> View:
         sources[suite] = list(part["attack"].unique())
         groups.append((heading, len(sources[suite])))
         columns += [_column(part[part["attack"] == attack]) for attack in sources[suite]]
+    blocks = table.drop_duplicates("row")[spec.block or "dataset"].to_numpy()
     rows = []
     for _, part in table.groupby("row", sort=False):
         cells = [Cell(part[label].iloc[0] or MISSING) for label in spec.labels]
@@ -100,6 +104,7 @@ def _view(table: pd.DataFrame, spec: PaperTable) -> View:
         groups=[*groups, ("", 1)],
         columns=[*columns, Cell("Seeds")],
         rows=rows,
+        rules=[*np.flatnonzero(blocks[1:] != blocks[:-1]) + 1],
         notes=[*spec.notes, *_notes(table)],
     )
 
@@ -119,7 +124,7 @@ def _column(part: pd.DataFrame) -> Cell:
 
 
 def _number(line: Mapping[Hashable, Any]) -> Cell:
-    if line["status"] in (NOT_RUN, NOT_IN_PAPER):
+    if line["status"] == NOT_RUN:
         return Cell(MISSING)
     value = f"{line['error_percent']:.2f}"
     if line["status"] == PUBLISHED:
@@ -154,8 +159,6 @@ def _notes(table: pd.DataFrame) -> list[str]:
         notes.append(f"{FAILED}: a gradient-masking check failed, so the true robust error may be higher.")
     if (table["status"] == NOT_RUN).any():
         notes.append(f"{MISSING}: {NOT_RUN}; the published numbers are kept.")
-    if (table["status"] == NOT_IN_PAPER).any():
-        notes.append("Rows without published numbers are runs of params.yaml that are not in the paper.")
     return notes
 
 
@@ -177,6 +180,10 @@ def _latex(view: View) -> str:
     sides = "l" * view.labels + "r" * (len(columns) - view.labels)
     body = frame.style.hide(axis="index").to_latex(hrules=True, multicol_align="c", column_format=sides)
     first, newline, rest = body.partition(" \\\\\n")
+    lines = rest.split(newline)
+    for row in view.rules:
+        lines[row + 1] = "\\midrule\n" + lines[row + 1]
+    rest = newline.join(lines)
     rules, start = "", 1
     for heading, width in view.groups:
         rules += f"\\cmidrule(lr){{{start}-{start + width - 1}}}" if heading else ""

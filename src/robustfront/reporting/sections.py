@@ -1,4 +1,7 @@
-"""The paper's tables and figures on the page, in the paper's order. A new one is an entry of `PAPER`."""
+"""The paper's tables and figures on the page, in the paper's order, other runs behind what they compare with.
+
+A new one is an entry of `PAPER`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,6 +79,21 @@ PAPER: Sequence[Section] = (
         alt="Scatter plots of clean accuracy against accuracy under AutoAttack, a point per row of Table 1: "
         "the published numbers, then the reproduced ones for each evaluation suite with 95 % intervals. The "
         "numbers are those of Table 1.",
+    ),
+    TableSection(
+        "other-runs",
+        "Other runs: what the paper does not have",
+        "tables/other_runs",
+        text="Runs of params.yaml that no table of the paper has, methods of your own among them, above the "
+        "models of Table 1 as trained here, under the same attacks.",
+    ),
+    FigureSection(
+        "other-runs-front",
+        "Other runs, drawn: accuracy against robustness",
+        "figures/other_runs_front",
+        text="The reproduced panels of Figure 1 with the other runs in green.",
+        alt="Scatter plots of clean accuracy against accuracy under AutoAttack, a panel for each evaluation "
+        "suite, a point per run with 95 % intervals. The numbers are those of the table above.",
     ),
     FigureSection(
         "figure2a",

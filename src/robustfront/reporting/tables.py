@@ -1,6 +1,6 @@
 """Paper tables: published and reproduced numbers in one tidy frame. `rendering` writes it to files."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,47 +15,51 @@ from robustfront.reporting.results import Plan, evaluations, masking_checks
 
 PUBLISHED = "published"
 NOT_RUN = "not run at this scale"
-NOT_IN_PAPER = "not in the paper"
 # S000, section 4: it normalises its inputs and follows CAAT, whose code attacks the normalised image.
 PUBLISHED_THREAT = "L∞, ε = 8/255, most likely of (x − mean)/std"
 PRINTED = {"clean": "Clean", "pgd": "PGD", "autoattack": "AA"}
 
 
 @dataclass(frozen=True)
-class PaperTable:
-    """A table of a paper. `published`: its printed numbers; `labels`: column of those -> its heading.
+class Heading:
+    """A table's title, the columns that name a row (column of its frame -> heading), and its first notes.
 
-    `own_runs`: below the paper's rows come the runs of params.yaml that no table of the paper names.
+    `block`: the label at whose change a line is ruled.
     """
 
     title: str
-    published: str
     labels: Mapping[str, str]
     notes: tuple[str, ...] = ()
-    own_runs: bool = False
+    block: str = ""
+
+
+@dataclass(frozen=True)
+class PaperTable(Heading):
+    """A table of a paper. `published`: its printed numbers, which have the columns of `labels`."""
+
+    published: str = ""
 
 
 NPAT_TABLE1 = PaperTable(
     "NPAT (S000), Table 1",
-    "s000_table1",
     {
         "method": "Model",
         "generation": "Adv. gen. method",
         "loss": "Loss",
         "pretrained": "Pretrained model",
     },
-    own_runs=True,
+    published="s000_table1",
 )
 NPAT_TABLE2 = PaperTable(
     "NPAT (S000), Table 2",
-    "s000_table2",
     {"method": "Method", "hidden": "Hidden size"},
     (
         "Hidden size as printed, for a network with 512 features: 512 is the network without an extra layer. "
         "A narrower network has a layer as many times as wide as its features.",
     ),
+    published="s000_table2",
 )
-NPAT_TABLE3 = PaperTable("NPAT (S000), Table 3", "s000_table3", {"method": "Method", "beta": "β"})
+NPAT_TABLE3 = PaperTable("NPAT (S000), Table 3", {"method": "Method", "beta": "β"}, published="s000_table3")
 NPAT_TABLES = (NPAT_TABLE1, NPAT_TABLE2, NPAT_TABLE3)
 
 
@@ -72,7 +76,7 @@ def reproduce(spec: PaperTable, plan: Plan, layout: Layout) -> pd.DataFrame:
       interval; of several, mean and Student-t 95 % interval over seeds (it may leave [0, 100]);
     - `seeds`, `n`: how many seeds, how many test images each;
     - `masking`: whether all gradient-masking checks passed: `passed`, `failed`, `not checked`;
-    - `status`: `published`, `not in the paper`, `reproduced` or `not run at this scale`;
+    - `status`: `published`, `reproduced` or `not run at this scale`;
     - `scale`: the label of the scale.
 
     ArtefactError if an evaluation of the plan is missing.
@@ -81,8 +85,16 @@ def reproduce(spec: PaperTable, plan: Plan, layout: Layout) -> pd.DataFrame:
     published = read_published(spec.published)
     printed_rows = published[labels].drop_duplicates().to_dict("records")
     rows = [{str(key): value for key, value in row.items()} for row in printed_rows]
-    for name in _own_runs(plan) if spec.own_runs else ():
-        rows.append(dict.fromkeys(labels, "") | {"row": len(rows) + 1, "run": name, "method": name})
+    return measure(rows, labels, plan, layout, published)
+
+
+def measure(
+    rows: Iterable[dict[str, Any]], labels: list[str], plan: Plan, layout: Layout, published: pd.DataFrame
+) -> pd.DataFrame:
+    """The frame of `reproduce` for rows that have the columns `labels`, `row` and `run` among them.
+
+    `published`: numbers by `row`, `dataset` and `attack`; where it is empty, ours stand alone.
+    """
     measured, checks = evaluations(plan, layout), masking_checks(plan, layout)
     lines: list[dict[str, Any]] = []
     for dataset_id, dataset in plan.datasets.items():
@@ -92,12 +104,9 @@ def reproduce(spec: PaperTable, plan: Plan, layout: Layout) -> pd.DataFrame:
         for row in rows:
             key = row | where
             for attack in printed["attack"].unique():
-                known = (row["row"], attack) in numbers.index
                 source = {"suite": PUBLISHED, "space": "", "threat": PUBLISHED_THREAT}
-                column = {"attack": attack, "attack_name": PRINTED[attack]}
-                value = {"error_percent": numbers[row["row"], attack]} if known else {}
-                status = PUBLISHED if known else NOT_IN_PAPER
-                lines.append(key | source | column | value | {"status": status})
+                column = {"attack": attack, "attack_name": PRINTED[attack], "status": PUBLISHED}
+                lines.append(key | source | column | {"error_percent": numbers[row["row"], attack]})
             runs = [run.id for run in plan.find(str(row["run"]), dataset_id)]
             for suite_id, suite in plan.suites.items():
                 threat = wording.threat(suite.threat)
@@ -129,14 +138,6 @@ def masking_verdict(checks: pd.DataFrame, runs: list[str], suite_id: str) -> str
     if not checks["passed"].all():
         return "failed"
     return "passed" if checks["run_id"].nunique() == len(runs) else "not checked"
-
-
-def _own_runs(plan: Plan) -> list[str]:
-    """Names of the runs that no table names and from which no run of a table starts."""
-    known = {name for spec in NPAT_TABLES for name in read_published(spec.published)["run"]}
-    starts = {run.config.init for run in plan.runs.values() if known & set(run.names)}
-    own = [run for run in plan.runs.values() if run.id not in starts and not known & set(run.names)]
-    return list(dict.fromkeys(run.names[0] for run in own if run.names))
 
 
 def _summarise(seeds: pd.DataFrame) -> dict[str, Any]:
