@@ -27,6 +27,8 @@ ANALYSES = [
 ]
 # How many GPUs a training, evaluation or analysis asks for; a cluster's profile says it for the nodes.
 GPU = int(gpus_present() > 0)
+# To how many devices of a machine a training is shared out (docs/performance.md).
+DEVICES = int(config.get("devices", 1))
 ROBUSTFRONT = f"{sys.executable} -m robustfront --params {PARAMS} --scale {PLAN.scale}"
 
 

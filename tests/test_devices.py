@@ -16,21 +16,22 @@ _FORK = multiprocessing.get_context("fork")  # torch is imported already: a job 
 class Job:
     """A process that sees GPUs of the given uuids, takes one as any job does, and holds it until killed."""
 
-    def __init__(self, uuids: tuple[str, ...], slurm: bool) -> None:
+    def __init__(self, uuids: tuple[str, ...], slurm: bool, count: int) -> None:
         self.said, told = _FORK.Pipe(duplex=False)
-        self.process = _FORK.Process(target=self._run, args=(uuids, slurm, told), daemon=True)
+        self.process = _FORK.Process(target=self._run, args=(uuids, slurm, count, told), daemon=True)
         self.process.start()
         told.close()
 
     @staticmethod
-    def _run(uuids: tuple[str, ...], slurm: bool, told: Connection) -> None:
+    def _run(uuids: tuple[str, ...], slurm: bool, count: int, told: Connection) -> None:
         torch.cuda.device_count = lambda: len(uuids)
         torch.cuda.get_device_properties = lambda index: SimpleNamespace(uuid=uuids[index])
         os.environ.pop("SLURM_JOB_ID", None)
         if slurm:
             os.environ["SLURM_JOB_ID"] = "7"
         sys.stderr = SimpleNamespace(write=lambda text: text.strip() and told.send(text), flush=lambda: None)
-        told.send(uuids[devices.choose_device("auto").index])
+        taken = devices.choose_devices("auto", count) if count > 1 else [devices.choose_device("auto")]
+        told.send(" ".join(uuids[device.index] for device in taken))
         _FORK.Event().wait()
 
     def says(self) -> str:
@@ -51,8 +52,8 @@ def start(tmp_path, monkeypatch):
     monkeypatch.setattr(devices, "_POLL_SECONDS", 0.05)
     jobs = []
 
-    def start(*uuids: str, slurm: bool = False) -> Job:
-        jobs.append(Job(uuids, slurm))
+    def start(*uuids: str, slurm: bool = False, count: int = 1) -> Job:
+        jobs.append(Job(uuids, slurm, count))
         return jobs[-1]
 
     yield start
@@ -67,6 +68,26 @@ def test_jobs_of_one_machine_take_different_gpus_and_one_too_many_waits(start):
     assert "hold all 3 GPU(s)" in late.says()
     jobs["b"].kill()  # -9: nothing of ours runs any more, the kernel frees the claim
     assert late.says() == "b"
+
+
+def test_a_job_that_needs_two_gpus_holds_none_until_both_are_free(start):
+    first = start("a", "b", "c", "d", count=2)
+    assert first.says() == "a b"
+    other = start("a", "b", "c", "d")
+    assert other.says() == "c"
+    late = start("a", "b", "c", "d", count=2)
+    assert "leave fewer than 2 GPUs free" in late.says()
+    assert start("a", "b", "c", "d").says() == "d"
+    first.kill()
+    assert late.says() == "a b"
+
+
+@pytest.mark.parametrize(("wanted", "count"), [("cuda:1", 2), ("auto", 3)])
+def test_devices_that_are_not_there_are_named(wanted, count, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ConfigError, match=f"--devices {count}"):
+        devices.choose_devices(wanted, count)
+    assert devices.choose_devices("cpu", 2) == [torch.device("cpu")] * 2
 
 
 def test_many_jobs_that_start_at_once_never_share(start):

@@ -121,14 +121,25 @@ def data(options: _Options, dataset_id: str, raw: Path) -> None:
 @cli.command()
 @click.argument("run_id")
 @click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
+@click.option(
+    "--devices", type=click.IntRange(1), default=1, help="Share every batch out to so many; same results."
+)
 @click.pass_obj
-def train(options: _Options, run_id: str, device: str) -> None:
+def train(options: _Options, run_id: str, device: str, devices: int) -> None:
     """Train one run, or go on where it was stopped."""
     planned = options.pick(options.plan.runs, run_id, "run")
-    from robustfront.devices import choose_device
+    from robustfront.devices import choose_device, choose_devices
+    from robustfront.training.launch import joined, launch
+
+    if devices > 1:
+        where = ["--params", options.params, "--scale", options.plan.scale, "--results", options.results]
+        command = [sys.executable, "-m", "robustfront", *map(str, where), "train", run_id]
+        sys.exit(launch(command, choose_devices(device, devices)))
     from robustfront.training.session import train as train_run
 
-    train_run(planned, options.plan.methods, options.layout, choose_device(device))
+    chosen = choose_device(device)
+    with joined(chosen) as world:
+        train_run(planned, options.plan.methods, options.layout, chosen, world)
 
 
 @cli.command()

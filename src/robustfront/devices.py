@@ -34,36 +34,59 @@ def choose_device(wanted: str) -> torch.device:
     torch.backends.cudnn.allow_tf32 = False
     present = torch.cuda.device_count()
     if wanted == "auto":
-        return torch.device("cuda", _share(present)) if present else torch.device("cpu")
+        return torch.device("cuda", *_share(present)) if present else torch.device("cpu")
     if wanted != "cpu" and int(match[1] or 0) >= present:
         raise ConfigError(f"--device {wanted}: this machine has {present} CUDA device(s); use --device cpu")
     return torch.device(wanted)
 
 
-def _share(present: int) -> int:
-    """The index of a device that is ours alone."""
-    if present == 1 and "SLURM_JOB_ID" in os.environ:
-        return 0  # SLURM gave this job a device, and may have given it to another one on purpose
-    return _claim([str(torch.cuda.get_device_properties(index).uuid) for index in range(present)])
+def choose_devices(wanted: str, count: int) -> list[torch.device]:
+    """`count` devices for one training: CUDA devices that no other job of ours holds, or the CPU repeatedly.
+
+    ConfigError where the machine has fewer, or `wanted` names a single one.
+    """
+    present = torch.cuda.device_count()
+    if wanted == "cpu" or (wanted == "auto" and not present):
+        return [choose_device("cpu")] * count
+    if wanted not in ("auto", "cuda"):
+        raise ConfigError(f"--devices {count}: --device {wanted} is a single one; leave either out")
+    if count > present:
+        raise ConfigError(f"--devices {count}: this machine has {present} CUDA device(s)")
+    return [torch.device("cuda", index) for index in _share(present, count)]
 
 
-def _claim(devices: list[str]) -> int:
-    """The index of the first of `devices` that no other process of this user holds, held from now on.
+def _share(present: int, count: int = 1) -> list[int]:
+    """The indices of `count` devices that are ours alone."""
+    if present == count and "SLURM_JOB_ID" in os.environ:
+        return list(range(count))  # SLURM gave this job them, and may have given them to another on purpose
+    names = [str(torch.cuda.get_device_properties(index).uuid) for index in range(present)]
+    return _claim(names, count)
+
+
+def _claim(devices: list[str], count: int = 1) -> list[int]:
+    """The indices of the first `count` of `devices` that no other process of this user holds; now held.
 
     A device is named by its uuid, not its number, which CUDA_VISIBLE_DEVICES changes. Waits, having said so,
-    while all are held.
+    until as many are free, holding none meanwhile.
     """
     folder = Path(tempfile.gettempdir())
-    locks = [FileLock(folder / f"robustfront-{os.getuid()}-{name}.lock") for name in devices]
     told = False
     while True:
-        for index, lock in enumerate(locks):
+        held: dict[int, FileLock] = {}
+        for index, name in enumerate(devices):
+            lock = FileLock(folder / f"robustfront-{os.getuid()}-{name}.lock")
             with contextlib.suppress(Timeout):
                 lock.acquire(timeout=0)
-                _claims.append(lock)
-                return index
+                held[index] = lock
+            if len(held) == count:
+                _claims.extend(held.values())
+                return list(held)
+        for lock in held.values():
+            lock.release()
         if not told:
             text = f"other robustfront jobs hold all {len(devices)} GPU(s) of this machine: waiting for one"
+            if count > 1:
+                text = f"other robustfront jobs leave fewer than {count} GPUs free on this machine: waiting"
             print(text, file=sys.stderr, flush=True)
             told = True
         time.sleep(_POLL_SECONDS)

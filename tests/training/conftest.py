@@ -66,6 +66,7 @@ def params() -> small_params.Tree:
         }
     )
     tree["runs"]["npgd-long"] = tree["runs"]["npgd"] | {"training": LONG}
+    tree["runs"]["frl"] = {"method": "frl", "init": "st", "beta": 1.5}
     tree["runs"]["npda-long"] = tree["runs"]["npda"] | {"training": LONG}
     return tree
 

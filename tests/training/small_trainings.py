@@ -11,7 +11,9 @@ from robustfront.data.store import Split, Store
 from robustfront.methods import load_methods
 from robustfront.methods.base import Losses, Method, Setting
 from robustfront.models import Classifier, build, nullspace
+from robustfront.training.batch_norm import share_batch_norms
 from robustfront.training.loop import Outcome, Trainer, Watcher
+from robustfront.training.world import ALONE, World
 
 CLASSES = 3
 ATTACK = {"steps": 2, "step_size": 0.02, "start": "gaussian"}
@@ -63,10 +65,14 @@ def trainer(
     seed: int = 0,
     device: str = "cpu",
     edits: dict[str, Any] | None = None,
+    world: World = ALONE,
+    dtype: torch.dtype = torch.float32,
     **params: Any,
 ) -> Trainer:
     """A fresh training by the method `name`, or by the one a function makes of the model."""
-    model = network().to(device)
+    model = network().to(device, dtype)
+    if world.size > 1:
+        share_batch_norms(model)
     if isinstance(name, str):
         kind = load_methods()[name].method
         given = {} if name == "standard" else {"threat": {"eps": 0.1}, "attack": ATTACK}
@@ -82,6 +88,7 @@ def trainer(
         training=training(**(edits or {})),
         augmentation=schema.Augmentation(pad=pad, flip=pad > 0),
         seed=seed,
+        world=world,
     )
 
 

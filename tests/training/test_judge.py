@@ -3,6 +3,7 @@ import torch
 from small_trainings import network, split
 
 from robustfront import attacks
+from robustfront.attacks.draws import PartGenerator
 from robustfront.config.schema import Validation
 from robustfront.training.judge import BATCH, judge
 
@@ -24,7 +25,7 @@ def test_losses_and_accuracies_of_all_images(monkeypatch) -> None:
     model, data = network(), split(50, 3)
     model.train()
     x = data.images / 255
-    found = judge(model, data, ATTACKED, torch.Generator())
+    found = judge(model, data, ATTACKED, PartGenerator())
     assert model.training
     model.eval()
     ball = attacks.Ball.of(ATTACKED.threat, model.mean, model.std)
@@ -35,7 +36,7 @@ def test_losses_and_accuracies_of_all_images(monkeypatch) -> None:
     )
     assert found["validation_adversarial_loss"] > found["validation_clean_loss"]
     assert (
-        judge(model, data, Validation(), torch.Generator()).keys()
+        judge(model, data, Validation(), PartGenerator()).keys()
         == expected(model, x, data.labels, "clean").keys()
     )
     assert not model.training
@@ -45,12 +46,12 @@ def test_batches_cover_the_split(monkeypatch) -> None:
     model, data = network(), split(BATCH + 7, 3)
     sizes = []
     model.register_forward_hook(lambda _, inputs, __: sizes.append(len(inputs[0])))
-    judge(model, data, Validation(), torch.Generator())
+    judge(model, data, Validation(), PartGenerator())
     assert sizes == [BATCH, 7]
 
 
 def test_running_statistics_stay() -> None:
     model = network()
     before = model.norm.running_mean.clone()
-    judge(model, split(20, 3), ATTACKED, torch.Generator())
+    judge(model, split(20, 3), ATTACKED, PartGenerator())
     assert torch.equal(model.norm.running_mean, before)

@@ -25,11 +25,13 @@ rule train:
         "logs/train/{run}.log",
     wildcard_constraints:
         run=RUNS,
-    threads: 1
+    threads: lambda wildcards: PLAN.devices(wildcards.run, DEVICES)
     resources:
-        gpu=GPU,
+        gpu=lambda wildcards: GPU * PLAN.devices(wildcards.run, DEVICES),
+    params:
+        devices=lambda wildcards: PLAN.devices(wildcards.run, DEVICES),
     shell:
-        "{ROBUSTFRONT} train {wildcards.run} > {log} 2>&1"
+        "{ROBUSTFRONT} train {wildcards.run} --devices {params.devices} > {log} 2>&1"
 
 
 rule projector:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from robustfront.attacks.draws import draw
 from robustfront.config.schema import Ascent, Threat
 
 TOLERANCE = 1e-6
@@ -54,24 +55,20 @@ class Ball:
     def start(self, x: Tensor, ascent: Ascent, generator: torch.Generator | None) -> Tensor:
         """The first iterate of an ascent: x, x + start_std * N(0, I), or uniform in the norm ball; projected.
 
-        `generator` lives on the device of `x`; None: torch's global one.
+        `generator` lives on the device of `x`, and may be that of a part of a batch (`draws`); None: torch's
+        global one.
         """
-
-        def normal() -> Tensor:
-            return torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
-
-        def uniform(*shape: int) -> Tensor:
-            return torch.rand(shape, generator=generator, dtype=x.dtype, device=x.device)
 
         if ascent.start == "none":
             return self.project(x, x)
         if ascent.start == "gaussian":
-            noise = ascent.start_std * normal()
+            noise = ascent.start_std * draw(torch.randn, x, generator)
         elif self.threat.norm == "linf":
-            noise = self.eps * (2 * uniform(*x.shape) - 1)
+            noise = self.eps * (2 * draw(torch.rand, x, generator) - 1)
         else:  # uniform in volume: the radius of a d-ball is distributed as U^(1/d)
-            radius = self.eps * uniform(len(x), 1, 1, 1) ** (1 / x[0].numel())
-            noise = radius * _unit(normal())
+            uniform = draw(torch.rand, x, generator, len(x), 1, 1, 1)
+            radius = self.eps * uniform ** (1 / x.shape[1:].numel())
+            noise = radius * _unit(draw(torch.randn, x, generator))
         return self.project(x + self.scale * noise, x)
 
     def step(self, x_adv: Tensor, gradient: Tensor, step_size: float) -> Tensor:

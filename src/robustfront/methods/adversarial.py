@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 class AdversarialTraining(Method):
     """A method that crafts its images by `generator` and trains on `loss`."""
 
+    per_image: ClassVar[bool] = True
     generator: parts.Generator
     loss: str
 

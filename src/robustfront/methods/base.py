@@ -8,7 +8,7 @@ takes seconds.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import Field
@@ -80,6 +80,10 @@ class Losses:
         first, *others = self.parts.values()
         return sum(others, start=first)
 
+    def weighted(self, weight: float) -> Losses:
+        """The same with every part multiplied by `weight`."""
+        return replace(self, parts={name: part * weight for name, part in self.parts.items()})
+
 
 class Method:
     """One way of making a training step. Subclasses override what their paper changes.
@@ -92,6 +96,10 @@ class Method:
     Params: ClassVar[type[Config]]
     budget: ClassVar[Literal["standard", "adversarial"]] = "adversarial"
     needs_null_space: ClassVar[bool] = False
+    per_image: ClassVar[bool] = False
+    """Whether a batch may be shared out to several devices, or attacked in parts where memory runs out:
+    `craft` treats every image by itself (batch norm in train mode apart) and draws by `attacks.draws`, the
+    parts of the loss are means over images, and what else adds up over images is among `sums`."""
 
     def __init__(self, params: Any, setting: Setting) -> None:
         self.params = params
@@ -133,6 +141,10 @@ class Method:
 
     def after_step(self) -> None:
         """Called after the optimiser changed the weights."""
+
+    def sums(self) -> list[Tensor]:
+        """What `craft` and `losses` add to for each image of an epoch; part of `state`, if there is any."""
+        return []
 
     def diagnostics(self) -> dict[str, float]:
         """Scalars of the epoch that just ended, for history.csv. Reading them resets them."""

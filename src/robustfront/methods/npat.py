@@ -40,6 +40,7 @@ class NPAT(Method):
     """What NPDA and NPGD share: a generator of choice, the TRADES loss, a look at Remark 3.1 each epoch."""
 
     needs_null_space: ClassVar[bool] = True
+    per_image: ClassVar[bool] = True
 
     def __init__(self, params: Any, setting: Setting) -> None:
         super().__init__(params, setting)
@@ -108,18 +109,21 @@ class NPDA(NPAT):
     def __init__(self, params: Any, setting: Setting) -> None:
         super().__init__(params, setting)
         self.feature_gradient = self._project
-        self._norm_sum = self.model.mean.new_zeros(())
-        self._norm_count = self.model.mean.new_zeros(())
+        self._norm_sum = self.model.mean.new_zeros(()).double()
+        self._norm_count = self.model.mean.new_zeros(()).double()
 
     def _project(self, gradient: Tensor) -> Tensor:
         """P g for g = dL/dh (B, D). The epoch's mean |P g| / |g| is logged as `projected_gradient_norm`."""
         projected = self.null_space.project(gradient)
         share = projected.norm(dim=1) / gradient.norm(dim=1).clamp_min(1e-30)
-        self._norm_sum += share.mean()
-        self._norm_count += 1
+        self._norm_sum += share.sum()
+        self._norm_count += len(share)
         if self.params.zero_start == "hold":
             projected = projected * (share > ROUNDING).unsqueeze(1)
         return projected
+
+    def sums(self) -> list[Tensor]:
+        return [self._norm_sum, self._norm_count]
 
     def diagnostics(self) -> dict[str, float]:
         mean = float(self._norm_sum / self._norm_count.clamp_min(1))

@@ -27,6 +27,7 @@ class Standard(Method):
 
     Params: ClassVar[type[Config]] = StandardParams
     budget: ClassVar[Literal["standard", "adversarial"]] = "standard"
+    per_image: ClassVar[bool] = True
 
     @classmethod
     def units(cls, params: Any) -> float:

@@ -67,6 +67,10 @@ class Plan:
         """One line a reader sees beside every number."""
         return self.settings.note
 
+    def devices(self, run_id: str, most: int) -> int:
+        """To how many of `most` devices the training of a run can be shared out; 1 if its method cannot."""
+        return most if self.methods[self.runs[run_id].config.method].method.per_image else 1
+
     def find(self, name: str, dataset_id: str) -> list[PlannedRun]:
         """The runs params.yaml calls `name` on that data set, one per seed; empty if the scale has none."""
         return [run for run in self.runs.values() if name in run.names and run.dataset_id == dataset_id]

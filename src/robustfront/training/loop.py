@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from robustfront.attacks.draws import PartGenerator
 from robustfront.config.schema import Augmentation, Training
 from robustfront.data.augment import augment, to_float
 from robustfront.data.store import Store
@@ -28,6 +29,7 @@ from robustfront.training.history import EpochSums, not_finite
 from robustfront.training.judge import judge
 from robustfront.training.schedules import learning_rate
 from robustfront.training.sgd import SGD
+from robustfront.training.world import ALONE, World
 
 FINITE_CHECK_STEPS = 50
 """Steps between looks at the loss: each look waits for the device."""
@@ -55,7 +57,8 @@ class Watcher:
 class Trainer:
     """Trains `model` by `method` on `store.train`, judged on `store.validation`; all on one device.
 
-    The model holds its initial weights, in train mode. ConfigError if the last batch is a single image.
+    The model holds its initial weights, in train mode. In a `world` of several processes each of them has
+    such a trainer, made alike. ConfigError if the last batch is a single image, or has none for some process.
     """
 
     def __init__(
@@ -68,13 +71,21 @@ class Trainer:
         training: Training,
         augmentation: Augmentation,
         seed: int,
+        world: World = ALONE,
     ) -> None:
         self.run_id, self.model, self.method, self.store = run_id, model, method, store
-        self.training, self.augmentation, self.seed = training, augmentation, seed
+        self.training, self.augmentation, self.seed, self.world = training, augmentation, seed, world
         self.device = model.mean.device
         self.images = len(store.train)
         self.steps_per_epoch = math.ceil(self.images / training.batch_size)
-        if self.images - (self.steps_per_epoch - 1) * training.batch_size == 1:
+        last_batch = self.images - (self.steps_per_epoch - 1) * training.batch_size
+        if last_batch < world.size:
+            raise ConfigError(
+                f"training.batch_size: {training.batch_size} leaves {last_batch} of the {self.images} "
+                f"training images for the last batch, too few for {world.size} devices; choose another size, "
+                "or fewer devices"
+            )
+        if last_batch == 1:
             raise ConfigError(
                 f"training.batch_size: {training.batch_size} leaves one of the {self.images} training images "
                 "alone in the last batch, on which batch norm cannot train; choose another size"
@@ -118,13 +129,15 @@ class Trainer:
                 watcher.progress(self.steps_done, self._summary())
                 if self.step % FINITE_CHECK_STEPS == 0:
                     self._check_loss()
-                if watcher.stop_requested():
+                overdue = time.monotonic() - saved > watcher.checkpoint_seconds
+                stop, save = self.world.any(watcher.stop_requested(), overdue)
+                if stop:
                     self._save(watcher)
                     raise Interrupted(
                         f"{self.run_id}: stopped at epoch {self.epoch + 1}, step {self.step}; the state is "
                         "saved: run the same command again to go on"
                     )
-                if time.monotonic() - saved > watcher.checkpoint_seconds:
+                if save:
                     self._save(watcher)
                     saved = time.monotonic()
             self._end_epoch()
@@ -135,8 +148,10 @@ class Trainer:
     def _step(self, order: Tensor) -> None:
         generator = self._generator("step", self.epoch, self.step)
         batch = order[self.step * self.training.batch_size : (self.step + 1) * self.training.batch_size]
-        images, y = self.store.train.images[batch], self.store.train.labels[batch]
-        x = to_float(augment(images, self.augmentation, generator))
+        images = augment(self.store.train.images[batch], self.augmentation, generator)
+        rows = self.world.rows(len(batch))
+        generator.take(rows, len(batch))
+        x, y = to_float(images[rows]), self.store.train.labels[batch[rows]]
         x = x.contiguous(memory_format=torch.channels_last)
         self.optimizer.set_rate(self._learning_rate(self.step))
         with self._autocast():
@@ -146,7 +161,8 @@ class Trainer:
         self.optimizer.zero_grad()
         with self._autocast():
             losses = self.method.losses(x, x_adv, y)
-        self.method.combine(losses)
+        self.method.combine(losses.weighted(len(y) / len(batch)))
+        self.world.add(p.grad for p in self.model.parameters() if p.grad is not None)
         self.optimizer.step()
         self.method.after_step()
         if self.average:
@@ -162,6 +178,7 @@ class Trainer:
             "seconds": seconds,
             "images_per_second": self.images / max(seconds, 1e-9),
         }
+        self.world.add(self._sums())
         row |= self.sums.means(self.images) | self.method.diagnostics()
         last = self.epoch + 1 == self.training.epochs
         if last or (self.epoch + 1) % self.training.validation.every == 0:
@@ -180,7 +197,7 @@ class Trainer:
         """
         judged = self.average.model if self.average else self.model
         generator = self._generator("validation")  # the same noise each time: epochs differ by weights alone
-        row = judge(judged, self.store.validation, self.training.validation, generator)
+        row = judge(judged, self.store.validation, self.training.validation, generator, self.world)
         score = [row.get("validation_adversarial_accuracy", 0.0), row["validation_clean_accuracy"]]
         if self.best_score is None or score > self.best_score:
             self.best_score, self.best_epoch = score, self.epoch + 1
@@ -197,7 +214,8 @@ class Trainer:
 
     # ------------------------------------------------------------------------------- state and resume
     def checkpoint(self) -> Checkpoint:
-        """Everything `restore` needs to go on as if nothing had happened."""
+        """Everything `restore` needs to go on as if nothing had happened; complete in the first process."""
+        self.world.collect(self._sums())
         groups = {
             "model": self.model.state_dict(),
             "momentum": self._momentum(),
@@ -234,6 +252,7 @@ class Trainer:
         self.best = groups.get("best")
         self.sums.values = groups.get("sums", {})
         self.method.load_state(groups.get("method", {}))
+        self.world.keep_in_first(self._sums())
         self.history = checkpoint.history
         self.best_score, self.best_epoch = checkpoint.best_score, checkpoint.best_epoch
         self.epoch, self.step = checkpoint.epoch, checkpoint.step
@@ -243,6 +262,10 @@ class Trainer:
         state = self.optimizer.state
         return {name: state[value]["momentum_buffer"] for name, value in self.model.named_parameters()}
 
+    def _sums(self) -> list[Tensor]:
+        """What is added up over the images of the epoch."""
+        return [*self.sums.values.values(), *self.method.sums()]
+
     def _save(self, watcher: Watcher) -> None:
         self._check_loss()
         tensors = [value for value in self.model.state_dict().values() if value.is_floating_point()]
@@ -251,7 +274,7 @@ class Trainer:
         watcher.save(self.checkpoint())
 
     # --------------------------------------------------------------------------------------- details
-    def _generator(self, purpose: str, epoch: int = 0, step: int = 0) -> torch.Generator:
+    def _generator(self, purpose: str, epoch: int = 0, step: int = 0) -> PartGenerator:
         """A generator on the device, seeded from the position; torch's global ones get the same seed."""
         text = f"{self.seed}/{purpose}/{epoch}/{step}"
         seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
@@ -259,7 +282,9 @@ class Trainer:
         torch.default_generator.manual_seed(seed)
         if self.device.type == "cuda":
             torch.cuda.manual_seed(seed)
-        return torch.Generator(device=self.device).manual_seed(seed)
+        generator = PartGenerator(self.device)
+        generator.manual_seed(seed)
+        return generator
 
     def _order(self) -> Tensor:
         return torch.randperm(self.images, generator=self._generator("order", self.epoch), device=self.device)
@@ -273,7 +298,11 @@ class Trainer:
 
     def _check_loss(self) -> None:
         loss = self.sums.values.get("train_loss")
-        if loss is not None and not loss.isfinite():
+        if loss is None:
+            return
+        total = loss.clone()
+        self.world.add([total])
+        if not total.isfinite():
             raise self._diverged(f"the loss by epoch {self.epoch + 1}, step {self.step}")
 
     def _diverged(self, what: str) -> TrainingDiverged:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import statistics
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from tqdm import tqdm
@@ -15,41 +16,58 @@ from tqdm import tqdm
 from robustfront import checksums
 from robustfront.artefacts import Layout
 from robustfront.data.store import Store, load
-from robustfront.errors import ArtefactError
+from robustfront.errors import ArtefactError, ConfigError
 from robustfront.jobs import stop_signals, workplace
 from robustfront.methods import Registry
 from robustfront.methods.base import Setting
 from robustfront.models import Classifier, build, nullspace, weights
 from robustfront.models.nullspace import NullSpace
 from robustfront.training import provenance
+from robustfront.training.batch_norm import share_batch_norms
 from robustfront.training.checkpoint import Checkpoint
 from robustfront.training.history import write_history
 from robustfront.training.loop import Outcome, Trainer, Watcher
+from robustfront.training.world import ALONE, World
 
 if TYPE_CHECKING:
     from robustfront.planning import PlannedRun
 
 
-def train(planned: PlannedRun, methods: Registry, layout: Layout, device: torch.device) -> None:
+def train(
+    planned: PlannedRun, methods: Registry, layout: Layout, device: torch.device, world: World = ALONE
+) -> None:
     """Trains a run, or goes on where it was stopped, and writes its model, history and manifest.
 
-    A run that has all three is left alone. Needs the data set, and the init run and projector if the config
-    names them (ArtefactError otherwise). RunLocked if another process is at it; Interrupted after SIGTERM or
-    SIGINT.
+    A run that has all three is left alone. In a `world` of several processes each of them calls this, and the
+    first one writes; a training may go on in a world of another size.
+
+    Needs the data set, and the init run and projector if the config names them (ArtefactError otherwise).
+    ConfigError if the method or the batch size does not suit the world; RunLocked if another process is at
+    it; Interrupted after SIGTERM or SIGINT.
     """
     folder = layout.run(planned.id)
-    with workplace(layout.checkpoint(planned.id), planned.id), stop_signals() as stop:
-        if all((folder / name).is_file() for name in ("model.safetensors", "history.csv", "manifest.json")):
+    work = workplace(layout.checkpoint(planned.id), planned.id) if world.first else contextlib.nullcontext()
+    with work, stop_signals() as stop:
+        finished = all(
+            (folder / name).is_file() for name in ("model.safetensors", "history.csv", "manifest.json")
+        )
+        if not any(world.any(finished)):
+            _train(planned, methods, layout, device, world, stop)
+        elif world.first:
             print(f"{planned.id}: is trained already; delete {folder} to train it again", file=sys.stderr)
-        else:
-            _train(planned, methods, layout, device, stop)
 
 
 def _train(
-    planned: PlannedRun, methods: Registry, layout: Layout, device: torch.device, stop: list[int]
+    planned: PlannedRun,
+    methods: Registry,
+    layout: Layout,
+    device: torch.device,
+    world: World,
+    stop: list[int],
 ) -> None:
     started = datetime.now(UTC)
-    trainer = _trainer(planned, methods, layout, load(layout.dataset(planned.dataset_id), device), device)
+    store = load(layout.dataset(planned.dataset_id), device)
+    trainer = _trainer(planned, methods, layout, store, device, world)
     made_from = _made_from(planned, layout)  # now: hours later somebody may have replaced a file
     path = layout.checkpoint(planned.id) / "checkpoint.safetensors"
     resumed = path.is_file()
@@ -62,15 +80,26 @@ def _train(
         unit="step",
         mininterval=1.0 if sys.stderr.isatty() else 30.0,  # a log file needs fewer lines
         dynamic_ncols=True,
+        disable=not world.first,
     ) as bar:
 
         def progress(steps: int, text: str) -> None:
             bar.set_postfix_str(text, refresh=False)
             bar.update(steps - bar.n)
 
-        watcher = Watcher(lambda state: state.save(path), lambda: bool(stop), progress)
-        outcome = trainer.fit(watcher)
-    _write(planned, outcome, layout, device, methods, started=started, resumed=resumed, made_from=made_from)
+        def save(state: Checkpoint) -> None:
+            if world.first:
+                state.save(path)
+
+        outcome = trainer.fit(Watcher(save, lambda: bool(stop), progress))
+    if world.first:
+        facts = {
+            "made_from": made_from,
+            "started": started.isoformat(timespec="seconds"),
+            "resumed": resumed,
+            "devices": world.size,
+        }
+        _write(planned, outcome, layout, device, methods, facts)
 
 
 def _made_from(planned: PlannedRun, layout: Layout) -> dict[str, str]:
@@ -82,9 +111,15 @@ def _made_from(planned: PlannedRun, layout: Layout) -> dict[str, str]:
 
 
 def _trainer(
-    planned: PlannedRun, methods: Registry, layout: Layout, store: Store, device: torch.device
+    planned: PlannedRun, methods: Registry, layout: Layout, store: Store, device: torch.device, world: World
 ) -> Trainer:
     run = planned.config
+    kind = methods[run.method].method
+    if world.size > 1 and not kind.per_image:
+        raise ConfigError(
+            f"{planned.id}: method '{run.method}' looks at a batch as a whole, which cannot be shared out; "
+            "train it on one device"
+        )
     torch.manual_seed(run.seed)  # for the initial weights
     model = build(
         run.model,
@@ -95,7 +130,8 @@ def _trainer(
     )
     model.to(device).to(memory_format=torch.channels_last)
     null_space = _null_space(layout.projector(run.projector), model) if run.projector else None
-    kind = methods[run.method].method
+    if world.size > 1:
+        share_batch_norms(model)
     method = kind(kind.Params.model_validate(run.params), Setting(model=model, null_space=null_space))
     return Trainer(
         planned.id,
@@ -105,6 +141,7 @@ def _trainer(
         training=run.training,
         augmentation=run.dataset.augmentation,
         seed=run.seed,
+        world=world,
     )
 
 
@@ -138,12 +175,12 @@ def _write(
     layout: Layout,
     device: torch.device,
     methods: Registry,
-    *,
-    started: datetime,
-    resumed: bool,
-    made_from: dict[str, str],
+    execution: dict[str, Any],
 ) -> None:
-    """The artefacts of a finished run; the manifest last, as its presence says that the rest is there."""
+    """The artefacts of a finished run; the manifest last, as its presence says that the rest is there.
+
+    `execution` is what the manifest is to say of how it was trained.
+    """
     folder = layout.run(planned.id)
     weights.save_weights(outcome.weights, folder / "model.safetensors", {"run": planned.id})
     write_history(outcome.history, folder / "history.csv")
@@ -156,10 +193,8 @@ def _write(
         names=planned.names,
         ancestors=provenance.ancestors(run, layout.run(planned.id).parent),
         dataset=planned.dataset_id,
-        made_from=made_from,
-        started=started.isoformat(timespec="seconds"),
+        **execution,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        resumed=resumed,
         seconds=sum(row["seconds"] for row in outcome.history),
         images_per_second=statistics.median(row["images_per_second"] for row in outcome.history),
         peak_memory_bytes=_peak_memory(device),
