@@ -263,8 +263,8 @@ class Trainer:
         return {name: state[value]["momentum_buffer"] for name, value in self.model.named_parameters()}
 
     def _sums(self) -> list[Tensor]:
-        """What is added up over the images of the epoch."""
-        return [*self.sums.values.values(), *self.method.sums()]
+        """What is added up over the images of the epoch, in an order that all processes have alike."""
+        return [*(self.sums.values[name] for name in sorted(self.sums.values)), *self.method.sums()]
 
     def _save(self, watcher: Watcher) -> None:
         self._check_loss()
