@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robustfront.artefacts import Layout, atomic_write, read_json, sha256, write_json, write_text
+from robustfront.artefacts import (
+    Layout,
+    atomic_write,
+    read_json,
+    require_writable,
+    sha256,
+    write_json,
+    write_text,
+)
 from robustfront.errors import ArtefactError
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -90,6 +98,29 @@ def test_what_replaces_a_file_was_synced_before(old: Path, monkeypatch: pytest.M
     monkeypatch.setattr(Path, "replace", lambda *paths: (calls.append("replace"), replace(*paths)))
     write_text(old, "new")
     assert calls == ["fsync", "replace"]
+
+
+def test_what_killed_writers_left_goes_and_what_living_ones_write_stays(old: Path) -> None:
+    leftover = old.with_name(f".{old.name}.abc.txt")
+    leftover.write_text("half")
+    other = old.with_name(".another.txt.abc.txt")
+    other.write_text("half")
+    with atomic_write(old) as first:
+        first.write_text("first")
+        write_text(old, "second")
+        assert first.exists()
+    assert old.read_text() == "first"
+    assert {*old.parent.iterdir()} == {old, other}
+
+
+def test_a_place_that_cannot_be_written_to_is_told_beforehand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_writable(tmp_path / "not" / "yet")
+    assert not (tmp_path / "not").exists()
+    monkeypatch.setattr(os, "access", lambda place, mode: False)
+    with pytest.raises(ArtefactError, match=rf"^{tmp_path}: cannot be written to; make it writable"):
+        require_writable(tmp_path / "not" / "yet")
 
 
 JSON = st.recursive(

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from robustfront import devices
-from robustfront.errors import ConfigError
+from robustfront.errors import ConfigError, OutOfMemory
 
 _FORK = multiprocessing.get_context("fork")  # torch is imported already: a job starts in milliseconds
 
@@ -132,3 +132,28 @@ def test_convolutions_on_cuda_are_set_to_be_reproducible(monkeypatch):
     devices.choose_device("cpu")
     assert torch.backends.cudnn.deterministic
     assert not torch.backends.cudnn.allow_tf32
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:1] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    ],
+)
+def test_an_allocation_that_fails_names_the_setting_to_lower(error):
+    with (
+        pytest.raises(OutOfMemory, match=r"a-run: out of memory on cpu; lower batch_size in params\.yaml"),
+        devices.enough_memory("a-run", torch.device("cpu"), "batch_size"),
+    ):
+        raise error
+
+
+def test_other_errors_are_left_as_they_are():
+    with (
+        pytest.raises(RuntimeError, match="shapes differ"),
+        devices.enough_memory("a-run", torch.device("cpu"), "batch_size"),
+    ):
+        raise RuntimeError("shapes differ")

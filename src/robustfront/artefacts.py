@@ -1,11 +1,13 @@
 """Where every step's files lie, and how they are written so that a reader never sees half of one."""
 
+import fcntl
+import glob
 import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,12 +52,15 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """Yields a temporary path in `path`'s folder; on success it is synced and renamed to `path`.
 
     If the body raises, or the disk is full, the temporary file is removed and an older `path` is untouched.
+    What a killed process left of the same file is removed too: a living one holds a lock on its own.
     """
     temporary: Path | None = None
+    handle: int | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-        os.close(handle)
+        fcntl.flock(handle, fcntl.LOCK_EX)
         temporary = Path(name)
         yield temporary
         with temporary.open("rb") as file:
@@ -70,6 +75,22 @@ def atomic_write(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+        if handle is not None:
+            os.close(handle)
+
+
+def _remove_leftovers(path: Path) -> None:
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        with suppress(OSError), leftover.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            leftover.unlink()
+
+
+def require_writable(folder: Path) -> None:
+    """ArtefactError, before hours of work, if `folder` or what it would be made in cannot be written to."""
+    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not os.access(existing, os.W_OK):
+        raise ArtefactError(f"{existing}: cannot be written to; make it writable, then start again")
 
 
 def write_text(path: Path, text: str) -> None:

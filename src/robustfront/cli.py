@@ -232,6 +232,9 @@ def main() -> None:
     except click.Abort:
         click.echo(STOPPED, err=True)
         sys.exit(130)
+    except _Terminated:
+        click.echo(STOPPED, err=True)
+        raise
     except RobustfrontError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
@@ -239,7 +242,9 @@ def main() -> None:
         signal.signal(signal.SIGTERM, before)
 
 
+class _Terminated(SystemExit):
+    """SIGTERM came. An exception, so that half-written files go; and one that no library swallows."""
+
+
 def _terminated(number: int, frame: FrameType | None) -> None:
-    """Ends the process by an exception, so that half-written files go, and by one no library swallows."""
-    click.echo(STOPPED, err=True)
-    sys.exit(Interrupted.exit_code)
+    raise _Terminated(Interrupted.exit_code)

@@ -8,14 +8,16 @@ import re
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from filelock import FileLock, Timeout
 
-from robustfront.errors import ConfigError
+from robustfront.errors import ConfigError, OutOfMemory
 
 _POLL_SECONDS = 2.0
+_NO_MEMORY = "out of memory|can't allocate memory|ALLOC_FAILED"
 
 _claims: list[FileLock] = []
 """Held until the process ends; the kernel frees them however it ends."""
@@ -90,3 +92,18 @@ def _claim(devices: list[str], count: int = 1) -> list[int]:
             print(text, file=sys.stderr, flush=True)
             told = True
         time.sleep(_POLL_SECONDS)
+
+
+@contextlib.contextmanager
+def enough_memory(job: str, device: torch.device, setting: str) -> Iterator[None]:
+    """An allocation that fails becomes OutOfMemory, which says which `setting` of params.yaml to lower."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # torch has a class for CUDA alone; the CPU's allocator and cuDNN raise a plain RuntimeError
+        if not isinstance(error, MemoryError) and not re.search(_NO_MEMORY, str(error), re.IGNORECASE):
+            raise
+        raise OutOfMemory(
+            f"{job}: out of memory on {device}; lower {setting} in params.yaml, or use a device with more "
+            "memory"
+        ) from error

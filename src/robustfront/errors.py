@@ -36,6 +36,10 @@ class RunLocked(RobustfrontError):
     """Another process is working on the same run."""
 
 
+class OutOfMemory(RobustfrontError):
+    """A batch does not fit into the memory of the device."""
+
+
 class Interrupted(RobustfrontError):
     """The scheduler asked us to stop; the state is saved and the same command goes on from there."""
 

@@ -38,9 +38,7 @@ def gradient(model: Classifier, x: Tensor) -> Tensor:
     return torch.autograd.grad(model(x).logsumexp(dim=1).sum(), x)[0]
 
 
-@pytest.mark.parametrize(
-    "settings", [{}, {"hidden": 40}, {"final_norm": False}, {"depth": 18}], ids=str
-)
+@pytest.mark.parametrize("settings", [{}, {"hidden": 40}, {"final_norm": False}, {"depth": 18}], ids=str)
 def test_logits_and_gradients_are_those_of_the_network(settings: dict[str, object]) -> None:
     model = network(**settings).double()
     folded = fold(model, torch.float64)

@@ -74,7 +74,7 @@ def test_parameters_replace_the_tagged_cell_and_the_kernel_is_this_interpreter(t
     assert f"{sys.executable} 42" in (tmp_path / "n.html").read_text(encoding="utf-8")
 
 
-def test_a_failing_cell_is_named_and_its_traceback_kept(tmp_path):
+def test_a_failing_cell_is_named_and_its_traceback_kept(tmp_path, capsys):
     source = write(tmp_path / "n.py", "x = 1", "# a comment\nprint(1 / (x - 1))")
     out = tmp_path / "n.html"
     out.write_text("older")
@@ -85,6 +85,9 @@ def test_a_failing_cell_is_named_and_its_traceback_kept(tmp_path):
         f"{source}: cell 2 (`print(1 / (x - 1))`) failed with ZeroDivisionError: division by zero" in message
     )
     assert str(tmp_path / "n.failed.ipynb") in message
+    printed = capsys.readouterr().err
+    assert "ZeroDivisionError: division by zero" in printed
+    assert "\x1b" not in printed
     outputs = [
         output
         for cell in json.loads((tmp_path / "n.failed.ipynb").read_text())["cells"]
@@ -96,6 +99,15 @@ def test_a_failing_cell_is_named_and_its_traceback_kept(tmp_path):
     write(source, "x = 1")
     execute(source, out, {})
     assert not (tmp_path / "n.failed.ipynb").exists()
+
+
+def test_an_error_of_ours_in_a_cell_is_told_as_it_is(tmp_path, capsys):
+    imports = "from pathlib import Path\nfrom robustfront.artefacts import read_json"
+    source = write(tmp_path / "n.py", imports, "read_json(Path('absent.json'))")
+    with pytest.raises(NotebookFailed) as caught:
+        execute(source, tmp_path / "n.html", {})
+    assert str(caught.value) == f"{source}: absent.json: missing; run `snakemake` to make it"
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_a_kernel_that_dies_is_reported(tmp_path):

@@ -11,8 +11,9 @@ import torch
 from robustfront import checksums
 from robustfront.analysis import records
 from robustfront.analysis.kinds import Subject, analyse
-from robustfront.artefacts import Layout
+from robustfront.artefacts import Layout, require_writable
 from robustfront.data.store import load
+from robustfront.devices import enough_memory
 from robustfront.jobs import workplace
 from robustfront.models import Classifier, build, nullspace
 
@@ -28,7 +29,9 @@ def analyse_run(planned: PlannedRun, analysis: PlannedAnalysis, layout: Layout, 
     ArtefactError if a model, the data set or the projector is missing or damaged; ConfigError if the analysis
     cannot be made of this run; RunLocked if another process is at it.
     """
-    with workplace(layout.unfinished(planned.id, analysis.id), f"{planned.id}, analysis {analysis.id}"):
+    require_writable(layout.analysis(planned.id, analysis.id).parent)
+    work, job = layout.unfinished(planned.id, analysis.id), f"{planned.id}, analysis {analysis.id}"
+    with workplace(work, job), enough_memory(job, device, "the batch_size of the analysis"):
         _analyse(planned, analysis, layout, device)
 
 

@@ -1,6 +1,8 @@
 """The image store: one folder per data set with the splits as uint8 and a manifest of their origin."""
 
+import os
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -148,4 +150,5 @@ def _save(arrays: dict[str, np.ndarray], path: Path) -> None:
     try:
         save_file(arrays, path)
     except SafetensorError as error:  # a full disk; atomic_write turns it into the message for the user
-        raise OSError(str(error)) from error
+        number = re.search(r"os error (\d+)", str(error))
+        raise (OSError(int(number[1]), os.strerror(int(number[1]))) if number else OSError(error)) from error

@@ -6,9 +6,10 @@ import torch
 from tqdm import tqdm
 
 from robustfront import checksums
-from robustfront.artefacts import Layout
+from robustfront.artefacts import Layout, require_writable
 from robustfront.config.schema import Suite
 from robustfront.data.store import load
+from robustfront.devices import enough_memory
 from robustfront.evaluation import outcomes
 from robustfront.evaluation.memory import Memory
 from robustfront.evaluation.suites import evaluate
@@ -25,8 +26,10 @@ def evaluate_run(
     Goes on where it was killed, by whole batches of each attack. ArtefactError if the model or the data set
     is missing or damaged; RunLocked if another process is at it.
     """
+    require_writable(layout.evaluation(planned.id, suite_id).parent)
     work = layout.unfinished(planned.id, suite_id)
-    with workplace(work, f"{planned.id}, suite {suite_id}"):
+    job = f"{planned.id}, suite {suite_id}"
+    with workplace(work, job), enough_memory(job, device, f"suites.{suite.name}.batch_size"):
         _evaluate(planned, suite, suite_id, layout, device)
 
 

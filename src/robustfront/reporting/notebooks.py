@@ -1,9 +1,12 @@
 """Executes a notebook kept as a jupytext script; exports what it shows as one self-contained HTML page."""
 
+import re
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from robustfront import errors
 from robustfront.artefacts import write_text
 from robustfront.errors import NotebookFailed
 
@@ -17,7 +20,8 @@ def execute(notebook: Path, out_html: Path, parameters: dict[str, Any]) -> None:
 
     The kernel is the interpreter this process runs in, in the current folder. The page shows outputs and
     text without code and loads nothing. If a cell fails, NotebookFailed names it, and the notebook with its
-    traceback is kept as `<out_html>.failed.ipynb` (a successful execution removes that).
+    traceback is kept as `<out_html>.failed.ipynb` (a successful execution removes that). The traceback is
+    printed, too, unless the error is one of ours, which says all there is to say.
     """
     import jupytext
     import papermill
@@ -47,6 +51,9 @@ def execute(notebook: Path, out_html: Path, parameters: dict[str, Any]) -> None:
             line = next(
                 (line for line in error.source.splitlines() if line.strip(" ") and line[0] != "#"), ""
             )
+            if hasattr(errors, error.ename):
+                raise NotebookFailed(f"{notebook}: {error.evalue}") from error
+            print(re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback)), file=sys.stderr)
             raise NotebookFailed(
                 f"{notebook}: cell {error.exec_count} (`{line}`) failed with {error.ename}: {error.evalue}; "
                 f"its traceback is in {failed}"

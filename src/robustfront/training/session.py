@@ -14,8 +14,9 @@ import torch
 from tqdm import tqdm
 
 from robustfront import checksums
-from robustfront.artefacts import Layout
+from robustfront.artefacts import Layout, require_writable
 from robustfront.data.store import Store, load
+from robustfront.devices import enough_memory
 from robustfront.errors import ArtefactError, ConfigError
 from robustfront.jobs import stop_signals, workplace
 from robustfront.methods import Registry
@@ -46,8 +47,9 @@ def train(
     it; Interrupted after SIGTERM or SIGINT.
     """
     folder = layout.run(planned.id)
+    require_writable(folder)
     work = workplace(layout.checkpoint(planned.id), planned.id) if world.first else contextlib.nullcontext()
-    with work, stop_signals() as stop:
+    with work, stop_signals() as stop, enough_memory(planned.id, device, "training.batch_size"):
         finished = all(
             (folder / name).is_file() for name in ("model.safetensors", "history.csv", "manifest.json")
         )

@@ -1,12 +1,10 @@
-"""A small project on disk: digits, a trained standard model, its projector."""
+"""A project of seconds on disk: digits, a trained standard model, its projector."""
 
 import json
-import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import pytest
 import torch
 
 import small_params
@@ -65,27 +63,26 @@ def params() -> small_params.Tree:
             "defaults/training": {"standard": BUDGET, "adversarial": ADVERSARIAL},
         }
     )
+    tree["defaults"]["suites"]["quick"] = {
+        "threat": {"eps": 0.1},
+        "attacks": {"pgd": {"kind": "pgd", "steps": 3, "step_size": 0.05, "start": "uniform"}},
+        "batch_size": 16,
+        "masking": False,
+    }
     tree["runs"]["npgd-long"] = tree["runs"]["npgd"] | {"training": LONG}
     tree["runs"]["frl"] = {"method": "frl", "init": "st", "beta": 1.5}
     tree["runs"]["npda-long"] = tree["runs"]["npda"] | {"training": LONG}
     return tree
 
 
-@pytest.fixture(scope="session")
-def finished_standard_model(tmp_path_factory) -> Project:
-    project = Project(tmp_path_factory.mktemp("project"))
-    (project.folder / "params.yaml").write_text(json.dumps(params()))
+def build(folder: Path) -> Project:
+    """The project with its data, its standard model and the projector made."""
+    project = Project(folder)
+    (folder / "params.yaml").write_text(json.dumps(params()))
     (dataset_id,) = project.plan.datasets
-    prepare(project.plan.datasets[dataset_id], project.folder / "raw", project.layout.dataset(dataset_id))
+    prepare(project.plan.datasets[dataset_id], folder / "raw", project.layout.dataset(dataset_id))
     model = project.train("st") / "model.safetensors"
     (projector,) = project.plan.projectors.values()
     head = weights.load_weights(model)["head.weight"]
     nullspace.compute(head, projector.rank_tolerance).save(project.layout.projector(projector.id))
     return project
-
-
-@pytest.fixture
-def small_project(finished_standard_model, tmp_path) -> Project:
-    """A copy of its own for each test."""
-    shutil.copytree(finished_standard_model.folder, tmp_path, dirs_exist_ok=True)
-    return Project(tmp_path)
