@@ -12,12 +12,11 @@ from snakemake.exceptions import WorkflowError
 
 from robustfront.errors import RobustfrontError
 from robustfront.planning import load_plan
-from robustfront.planning.files import gpus_present, report_stamp
+from robustfront.planning.files import gpus_present
 
 PARAMS = config.get("params", "params.yaml")
 try:
     PLAN = load_plan(Path(PARAMS), config.get("scale"))
-    STAMP = str(report_stamp(PLAN, Path(PARAMS), Path("results")))
 except RobustfrontError as error:
     raise WorkflowError(str(error)) from None
 RUNS = "|".join(PLAN.runs)
@@ -29,7 +28,9 @@ ANALYSES = [
 GPU = int(gpus_present() > 0)
 # To how many devices of a machine a training is shared out (docs/performance.md).
 DEVICES = int(config.get("devices", 1))
-ROBUSTFRONT = f"{sys.executable} -m robustfront --params {PARAMS} --scale {PLAN.scale}"
+# The command that every rule calls; tests of the engines put a quick stand-in in its place.
+COMMAND = config.get("command", f"{sys.executable} -m robustfront")
+ROBUSTFRONT = f"{COMMAND} --params {PARAMS} --scale {PLAN.scale}"
 
 
 # On a cluster these stay on the login node: it has the internet, and they take seconds.

@@ -16,6 +16,7 @@ LAYERS = [
     {"training", "evaluation"},
     {"analysis"},
     {"reporting"},
+    {"upkeep"},
     {"cli", "__main__"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

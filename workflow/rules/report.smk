@@ -1,6 +1,10 @@
-# Tables, figures and the page a person opens first. Seconds each, so any edit of params.yaml, another scale, or other
-# reporting code (STAMP holds a hash of them) refreshes them.
+# Tables, figures and the page a person opens first. Seconds each, so other runs, another scale, other results, or other
+# reporting code refresh all of them: the page leaves a digest of what the report was made from, and while that is not
+# what is there now, STAMP is newer than the report. While it is, times mean nothing and every input is `ancient`.
 # A notebook writes the files of its name and nothing else; all of them are outputs, so that a deleted one is remade.
+
+from robustfront.artefacts import Layout
+from robustfront.reporting import freshness
 
 TABLES = ["npat_table1", "npat_table2", "npat_table3", "npat_claims", "other_runs"]
 FIGURES = [
@@ -14,6 +18,11 @@ FIGURES = [
     "npat_remark31",
     "other_runs_front",
 ]
+CURRENT = freshness.is_current(
+    PLAN, Layout(Path("results")), Path("reports"), Path("notebooks")
+)
+PLAN_DIGEST = freshness.plan_digest(PLAN)
+STAMP = [] if CURRENT else str(freshness.stamp(Path("results"), Path("reports")))
 RESULTS = ancient(
     expand("results/runs/{run}/eval/{suite}.json", run=PLAN.runs, suite=PLAN.suites)
     + expand("results/runs/{run}/manifest.json", run=PLAN.runs)
@@ -21,9 +30,14 @@ RESULTS = ancient(
 )
 
 
-REPORT = [
-    "reports/index.html",
-    "reports/metrics.json",
+def of_report(paths):
+    """Inputs that are files of the report: while it is current, those that are there are no reason for anything."""
+    return [
+        ancient(path) if CURRENT and Path(path).exists() else path for path in paths
+    ]
+
+
+PARTS = [
     *expand(
         "reports/tables/{table}.{kind}",
         table=TABLES,
@@ -35,9 +49,13 @@ REPORT = [
         kind=["svg", "png"],
     ),
     *expand(
+        "reports/figures/training/{run}.{kind}", run=PLAN.runs, kind=["svg", "png"]
+    ),
+    *expand(
         "reports/notebooks/{name}.html", name=[*TABLES, *FIGURES, "training_curves"]
     ),
 ]
+REPORT = ["reports/index.html", "reports/metrics.json", "reports/record.json", *PARTS]
 
 
 rule report:
@@ -47,7 +65,7 @@ rule report:
 
 rule table:
     input:
-        source="notebooks/{table}.py",
+        source=ancient("notebooks/{table}.py"),
         stamp=STAMP,
         results=RESULTS,
     output:
@@ -59,12 +77,12 @@ rule table:
         table="|".join(TABLES),
     threads: 1
     shell:
-        "{ROBUSTFRONT} notebook {input.source} {output.notebook} > {log} 2>&1"
+        "{ROBUSTFRONT} notebook --plan {PLAN_DIGEST} {input.source} {output.notebook} > {log} 2>&1"
 
 
 rule figure:
     input:
-        source="notebooks/{figure}.py",
+        source=ancient("notebooks/{figure}.py"),
         stamp=STAMP,
         results=RESULTS,
     output:
@@ -76,12 +94,12 @@ rule figure:
         figure="|".join(FIGURES),
     threads: 1
     shell:
-        "{ROBUSTFRONT} notebook {input.source} {output.notebook} > {log} 2>&1"
+        "{ROBUSTFRONT} notebook --plan {PLAN_DIGEST} {input.source} {output.notebook} > {log} 2>&1"
 
 
 rule training_curves:
     input:
-        source="notebooks/training_curves.py",
+        source=ancient("notebooks/training_curves.py"),
         stamp=STAMP,
         results=RESULTS,
     output:
@@ -94,27 +112,19 @@ rule training_curves:
         "logs/notebooks/training_curves.log",
     threads: 1
     shell:
-        "{ROBUSTFRONT} notebook {input.source} {output.notebook} > {log} 2>&1"
+        "{ROBUSTFRONT} notebook --plan {PLAN_DIGEST} {input.source} {output.notebook} > {log} 2>&1"
 
 
 rule page:
     input:
         stamp=STAMP,
-        tables=expand(
-            "reports/tables/{table}.{kind}",
-            table=TABLES,
-            kind=["csv", "md", "tex", "html"],
-        ),
-        figures=expand(
-            "reports/figures/{figure}.{kind}", figure=FIGURES, kind=["svg", "png"]
-        ),
-        curves=rules.training_curves.output,
-        notebooks=expand("reports/notebooks/{name}.html", name=[*TABLES, *FIGURES]),
+        parts=of_report(PARTS),
     output:
+        "reports/record.json",
+        "reports/metrics.json",
         page="reports/index.html",
-        metrics="reports/metrics.json",
     log:
         "logs/page.log",
     threads: 1
     shell:
-        "{ROBUSTFRONT} page > {log} 2>&1"
+        "{ROBUSTFRONT} page --plan {PLAN_DIGEST} > {log} 2>&1"

@@ -1,6 +1,7 @@
 """reports/index.html: the page a person opens first. Static, offline, refers to files beside it only.
 
-Beside it reports/metrics.json, the headline numbers under names that a change of parameters keeps.
+Beside it reports/metrics.json, the headline numbers under names that a change of parameters keeps, plots of
+them for DVC, and, written last, the record of what all this was made from.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from typing import Any
 from robustfront.artefacts import Layout, read_json, write_json, write_text
 from robustfront.config.schema import Dataset
 from robustfront.errors import ArtefactError
-from robustfront.reporting import wording
+from robustfront.reporting import freshness, wording
+from robustfront.reporting.plots import write_plots
 from robustfront.reporting.rendering import template
 from robustfront.reporting.results import (
     Plan,
@@ -55,9 +57,10 @@ class Card:
     curves: str
 
 
-def write_page(plan: Plan, results: Path, reports: Path) -> None:
-    """Writes `reports`/index.html and metrics.json from `results` and what the notebooks left in `reports`.
+def write_page(plan: Plan, results: Path, reports: Path, notebooks: Path = Path("notebooks")) -> None:
+    """Writes `reports`/index.html, metrics.json, plots and record.json.
 
+    They are made from `results` and what the notebooks, whose sources are in `notebooks`, left in `reports`.
     ArtefactError if a table, a figure or an artefact of a planned run is missing.
     """
     layout = Layout(results)
@@ -91,7 +94,12 @@ def write_page(plan: Plan, results: Path, reports: Path) -> None:
         notebooks=sorted(path.stem for path in (reports / "notebooks").glob("*.html")),
     )
     write_text(reports / "index.html", html)
-    write_json(reports / "metrics.json", metrics(plan, layout))
+    numbers = metrics(plan, layout)
+    write_json(reports / "metrics.json", numbers)
+    consists_of = [reports / name for name in ("index.html", "metrics.json", *files)]
+    consists_of += write_plots(plan, layout, numbers, reports / "plots")
+    consists_of += sorted((reports / "notebooks").glob("*.html"))
+    freshness.write(plan, layout, reports, notebooks, consists_of)
 
 
 def metrics(plan: Plan, layout: Layout) -> dict[str, Any]:

@@ -51,6 +51,8 @@ def duration(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """A number of bytes: `812 MiB`, `1.4 GiB`."""
+    """A number of bytes: `12 KiB`, `812 MiB`, `1.4 GiB`."""
+    if count < 2**20:
+        return f"{count / 1024:.0f} KiB"
     mebibytes = count / 2**20
     return f"{mebibytes:.0f} MiB" if mebibytes < 1024 else f"{mebibytes / 1024:.1f} GiB"

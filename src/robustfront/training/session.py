@@ -203,8 +203,8 @@ def _write(
         selected_epoch=outcome.selected_epoch,
         epochs=run.training.epochs,
     )
-    files = [folder / name for name in ("model.safetensors", "history.csv")]
-    checksums.write_record(folder / "manifest.json", facts, files)
+    files = [folder / name for name in ("model.safetensors", "history.csv", "config.yaml")]
+    checksums.write_record(folder / "manifest.json", facts, [file for file in files if file.is_file()])
 
 
 def _peak_memory(device: torch.device) -> int:

@@ -7,55 +7,23 @@ from __future__ import annotations
 
 import signal
 import sys
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 from robustfront import __version__
-from robustfront.artefacts import Layout
-from robustfront.errors import ConfigError, Interrupted, RobustfrontError
+from robustfront.cli import upkeep
+from robustfront.cli.options import Options
+from robustfront.errors import Interrupted, RobustfrontError
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    from robustfront.planning import Plan
-
-
-T = TypeVar("T")
 STOPPED = "error: stopped; finished work is kept: run the same command again to go on"
-
-
-@dataclass
-class _Options:
-    """What the whole command shares: where params.yaml is, which scale, where results go."""
-
-    params: Path
-    scale: str | None
-    results: Path
-
-    @cached_property
-    def plan(self) -> Plan:
-        from robustfront.planning import load_plan
-
-        return load_plan(self.params, self.scale)
-
-    @property
-    def layout(self) -> Layout:
-        return Layout(self.results, self.results.parent / "checkpoints")
-
-    def pick(self, known: dict[str, T], wanted: str, what: str) -> T:
-        """One of the plan's runs, suites, ... ConfigError if `wanted` is not among them."""
-        from robustfront.config.validation import did_you_mean
-
-        if wanted not in known:
-            raise ConfigError(
-                f"{self.params}: scale '{self.plan.scale}' has no {what} {wanted!r}"
-                f"{did_you_mean(wanted, known)}; `robustfront plan` lists them"
-            )
-        return known[wanted]
+_planned = click.option(
+    "--plan", "planned", default=None, help="Refuse unless params.yaml still asks for this (a digest)."
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -70,13 +38,13 @@ class _Options:
 @click.pass_context
 def cli(context: click.Context, params: Path, scale: str | None, results: Path) -> None:
     """Train, attack and compare adversarially robust networks. `snakemake` calls these verbs for you."""
-    context.obj = _Options(params, scale, results)
+    context.obj = Options(params, scale, results)
 
 
 @cli.command()
 @click.option("--scale", default=None, help="Which scale; as before the verb.")
 @click.pass_obj
-def plan(options: _Options, scale: str | None) -> None:
+def plan(options: Options, scale: str | None) -> None:
     """Print the runs, jobs, and an estimate of time, memory and disk. Runs nothing."""
     from robustfront.planning.render import render
 
@@ -86,7 +54,7 @@ def plan(options: _Options, scale: str | None) -> None:
 
 @cli.command()
 @click.pass_obj
-def methods(options: _Options) -> None:
+def methods(options: Options) -> None:
     """List the training methods and their parameters, your own included."""
     from robustfront.config.params import load_extensions
     from robustfront.methods import load_methods
@@ -97,7 +65,7 @@ def methods(options: _Options) -> None:
 
 @cli.command()
 @click.pass_obj
-def prepare(options: _Options) -> None:
+def prepare(options: Options) -> None:
     """Write the resolved config.yaml of every planned run."""
     from robustfront.planning.files import write_configs
 
@@ -110,7 +78,7 @@ def prepare(options: _Options) -> None:
     "--raw", type=click.Path(path_type=Path), default=Path("data/raw"), help="Where original files lie."
 )
 @click.pass_obj
-def data(options: _Options, dataset_id: str, raw: Path) -> None:
+def data(options: Options, dataset_id: str, raw: Path) -> None:
     """Download, verify, split and store a data set."""
     dataset = options.pick(options.plan.datasets, dataset_id, "data set")
     from robustfront.data.store import prepare as prepare_data
@@ -125,7 +93,7 @@ def data(options: _Options, dataset_id: str, raw: Path) -> None:
     "--devices", type=click.IntRange(1), default=1, help="Share every batch out to so many; same results."
 )
 @click.pass_obj
-def train(options: _Options, run_id: str, device: str, devices: int) -> None:
+def train(options: Options, run_id: str, device: str, devices: int) -> None:
     """Train one run, or go on where it was stopped."""
     planned = options.pick(options.plan.runs, run_id, "run")
     from robustfront.devices import choose_device, choose_devices
@@ -145,7 +113,7 @@ def train(options: _Options, run_id: str, device: str, devices: int) -> None:
 @cli.command()
 @click.argument("projector_id")
 @click.pass_obj
-def projector(options: _Options, projector_id: str) -> None:
+def projector(options: Options, projector_id: str) -> None:
     """Compute the null-space projector of a trained run's head."""
     wanted = options.pick(options.plan.projectors, projector_id, "projector")
     from robustfront import checksums
@@ -163,7 +131,7 @@ def projector(options: _Options, projector_id: str) -> None:
 @click.argument("suite_id")
 @click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
 @click.pass_obj
-def evaluate(options: _Options, run_id: str, suite_id: str, device: str) -> None:
+def evaluate(options: Options, run_id: str, suite_id: str, device: str) -> None:
     """Attack a trained run with one suite."""
     planned = options.pick(options.plan.runs, run_id, "run")
     suite = options.pick(options.plan.suites, suite_id, "suite")
@@ -178,7 +146,7 @@ def evaluate(options: _Options, run_id: str, suite_id: str, device: str) -> None
 @click.argument("analysis_id")
 @click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
 @click.pass_obj
-def analyse(options: _Options, run_id: str, analysis_id: str, device: str) -> None:
+def analyse(options: Options, run_id: str, analysis_id: str, device: str) -> None:
     """Compute one analysis of a trained run: loss surfaces, an attack's path, features and null space."""
     analysis = options.pick(options.plan.analyses, analysis_id, "analysis")
     options.pick(analysis.runs, run_id, f"run in analysis '{analysis_id}',")
@@ -194,10 +162,15 @@ def analyse(options: _Options, run_id: str, analysis_id: str, device: str) -> No
 @click.option(
     "--reports", type=click.Path(path_type=Path), default=Path("reports"), help="Where tables and figures go."
 )
+@_planned
 @click.pass_obj
-def notebook(options: _Options, source: Path, html: Path, reports: Path) -> None:
+def notebook(options: Options, source: Path, html: Path, reports: Path, planned: str | None) -> None:
     """Execute a notebook, which writes its tables and figures, and export it as HTML."""
+    options.check_plan(planned)
+    from robustfront.reporting import freshness
     from robustfront.reporting.notebooks import execute
+
+    freshness.invalidate(reports)
 
     parameters = {
         "params": str(options.params.resolve()),
@@ -212,13 +185,19 @@ def notebook(options: _Options, source: Path, html: Path, reports: Path) -> None
 @click.option(
     "--reports", type=click.Path(path_type=Path), default=Path("reports"), help="Where the page goes."
 )
+@_planned
 @click.pass_obj
-def page(options: _Options, reports: Path) -> None:
+def page(options: Options, reports: Path, planned: str | None) -> None:
     """Write reports/index.html, the page to open first."""
+    options.check_plan(planned)
     plan = options.plan
     from robustfront.reporting.page import write_page
 
     write_page(plan, options.results, reports)
+
+
+for verb in upkeep.VERBS:
+    cli.add_command(verb)
 
 
 def main() -> None:

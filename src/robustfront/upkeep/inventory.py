@@ -1,0 +1,138 @@
+"""What the plan wants on disk, what of it is there, and by which code and from which files it was made."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from robustfront.artefacts import Layout, read_json
+from robustfront.checksums import recorded
+from robustfront.errors import ArtefactError, ConfigError
+from robustfront.planning import Plan
+from robustfront.planning.sources import source_digest
+
+TRAINED = ("model.safetensors", "history.csv", "manifest.json")
+RECORDS = (
+    "datasets/*/manifest.json",
+    "projectors/*/projector.json",
+    "runs/*/manifest.json",
+    "runs/*/eval/*.json",
+    "runs/*/analysis/*.json",
+)
+"""The records in a results folder: each covers the files of its step."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """What one job leaves. `id`: as its verb is called, so `<run> <suite>` for an evaluation."""
+
+    kind: str
+    id: str
+    files: tuple[Path, ...]
+
+    @property
+    def missing(self) -> list[Path]:
+        return [path for path in self.files if not path.is_file()]
+
+
+def wanted(plan: Plan, layout: Layout) -> Iterator[Item]:
+    """Everything that `snakemake runs` makes for a plan."""
+
+    def item(kind: str, name: str, folder: Path, *files: str) -> Item:
+        return Item(kind, name, tuple(folder / file for file in files))
+
+    for key in plan.datasets:
+        yield item("data set", key, layout.dataset(key), "images.safetensors", "manifest.json")
+    for key in plan.projectors:
+        yield item("projector", key, layout.projector(key), "projector.safetensors", "projector.json")
+    for run in plan.runs:
+        yield item("run", run, layout.run(run), *TRAINED)
+        for suite in plan.suites:
+            folder = layout.evaluation(run, suite).parent
+            yield item("evaluation", f"{run} {suite}", folder, f"{suite}.parquet", f"{suite}.json")
+    for run, key in plan.analysis_jobs:
+        folder = layout.analysis(run, key).parent
+        yield item("analysis", f"{run} {key}", folder, f"{key}.safetensors", f"{key}.json")
+
+
+def missing(plan: Plan, layout: Layout) -> list[Item]:
+    """The items of which a file is not there. A projector is wanted only by what uses it."""
+    items = [item for item in wanted(plan, layout) if item.missing]
+    users = {run for item in items for run in item.id.split()[:1] if item.kind in ("run", "analysis")}
+    used = {plan.runs[run].config.projector for run in users}
+    used |= {analysis.runs[run] for analysis in plan.analyses.values() for run in users & {*analysis.runs}}
+    return [item for item in items if item.kind != "projector" or item.id in used]
+
+
+def is_trained(layout: Layout, run_id: str) -> bool:
+    return all((layout.run(run_id) / name).is_file() for name in TRAINED)
+
+
+def stale(plan: Plan, layout: Layout) -> dict[str, tuple[str, str]]:
+    """Trained runs of the plan that other sources made: id -> digest of those, digest of today's."""
+    today: dict[str, str] = {}
+    found = {}
+    for run in plan.runs.values():
+        if not is_trained(layout, run.id):
+            continue
+        method = run.config.method
+        now = today.setdefault(method, source_digest(plan.methods[method]))
+        then = read_facts(layout.run(run.id) / "manifest.json").get("sources")
+        if then is not None and then != now:
+            found[run.id] = (then, now)
+    return found
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """A record. ArtefactError if it is missing, damaged or no mapping."""
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise ArtefactError(f"{path}: damaged (no mapping); delete it and run `snakemake` again")
+    return content
+
+
+def records(results: Path) -> dict[Path, dict[str, Any]]:
+    """All readable records below `results`, planned or not."""
+    found = {}
+    for path in (path for pattern in RECORDS for path in sorted(results.glob(pattern))):
+        try:
+            found[path] = read_facts(path)
+        except ArtefactError:
+            continue  # `verify` tells
+    return found
+
+
+def outdated(results: Path, found: Mapping[Path, dict[str, Any]]) -> dict[Path, list[str]]:
+    """Records made from other bytes than those that other records vouch for now, and the inputs concerned."""
+    now = {
+        (path.parent / name).relative_to(results).as_posix(): checksum
+        for path, record in found.items()
+        for name, checksum in recorded(record).items()
+    }
+    changed = {
+        path: [name for name, then in record.get("made_from", {}).items() if now.get(name, then) != then]
+        for path, record in found.items()
+    }
+    return {path: inputs for path, inputs in changed.items() if inputs}
+
+
+def descendants(plan: Plan, runs: set[str]) -> set[str]:
+    """`runs` and those that start from one of them, at any distance."""
+    found = set(runs)
+    for run in plan.runs.values():  # parents come first
+        if run.config.init in found:
+            found.add(run.id)
+    return found
+
+
+def pick_runs(plan: Plan, name: str) -> list[str]:
+    """The runs of a plan with that id or name. ConfigError if there is none."""
+    from robustfront.config.validation import did_you_mean
+
+    if name in plan.runs:
+        return [name]
+    found = [run.id for run in plan.runs.values() if name in run.names]
+    if not found:
+        names = {known for run in plan.runs.values() for known in (run.id, *run.names)}
+        raise ConfigError(f"scale '{plan.scale}' has no run {name!r}{did_you_mean(name, names)}")
+    return found

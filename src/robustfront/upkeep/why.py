@@ -1,0 +1,124 @@
+"""`robustfront why RUN`: one sentence on why a run will, or will not, be done again."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from robustfront.artefacts import Layout
+from robustfront.config.yaml_loader import load_yaml
+from robustfront.errors import ArtefactError, ConfigError
+from robustfront.planning import Plan, PlannedRun
+from robustfront.upkeep import inventory
+
+SHOWN = 4
+"""Differences that a sentence lists."""
+
+
+def why(plan: Plan, layout: Layout, name: str) -> list[str]:
+    """A sentence per run with that id or name (one per data set and seed), or about an orphan with that id.
+
+    ConfigError if there is no such run.
+    """
+    if name not in plan.runs and layout.run(name).is_dir() and inventory.is_trained(layout, name):
+        return [f"{name}: will not be redone: scale '{plan.scale}' does not ask for it"]
+    return [f"{run}: {_reason(plan, layout, plan.runs[run])}" for run in inventory.pick_runs(plan, name)]
+
+
+def _reason(plan: Plan, layout: Layout, run: PlannedRun) -> str:
+    lacking = [name for name in inventory.TRAINED if not (layout.run(run.id) / name).is_file()]
+    if not lacking:
+        return _finished(plan, layout, run)
+    init = run.config.init
+    start = ""
+    if init and not inventory.is_trained(layout, init):
+        start = f"; its start {' = '.join(plan.runs[init].names) or init} is not trained either"
+    if (layout.checkpoint(run.id) / "checkpoint.safetensors").is_file():
+        return f"will be trained on from its checkpoint in {layout.checkpoint(run.id)}{start}"
+    if len(lacking) < len(inventory.TRAINED):
+        return f"will be trained again: {' and '.join(lacking)} of {layout.run(run.id)} is missing{start}"
+    others = {key: config for key in _trained(layout) if (config := _config(layout, key))}
+    near = _nearest(_flat(run), others)
+    return f"will be trained: {near or 'no trained run is like it'}{start}"
+
+
+def _finished(plan: Plan, layout: Layout, run: PlannedRun) -> str:
+    todo = [
+        item
+        for item in inventory.missing(plan, layout)
+        if item.kind in ("evaluation", "analysis") and item.id.split()[0] == run.id
+    ]
+    if todo:
+        names = ", ".join(f"{item.kind} {item.id.split()[1]}" for item in todo)
+        return f"is trained and stays so; {names} will be made"
+    if sources := inventory.stale(plan, layout).get(run.id):
+        return (
+            f"will not be redone: it is finished, though by other code (sources {sources[0]}, now "
+            f"{sources[1]}); `robustfront prune --stale --yes` makes the next `snakemake` train it again"
+        )
+    records = inventory.records(layout.results)
+    for path, inputs in inventory.outdated(layout.results, records).items():
+        if run.id in path.parts:
+            return (
+                f"will not be redone unasked, but {path} was made from another {', '.join(inputs)}; "
+                "`robustfront prune --stale --yes` makes the next `snakemake` make it anew"
+            )
+    return "will not be redone: it is finished, and its id is the hash of its config"
+
+
+def _nearest(wanted: dict[str, Any], others: Mapping[str, dict[str, Any]]) -> str | None:
+    """The run of `others` on the same data that differs least, and in what: from it to `wanted`."""
+    alike = {
+        key: config for key, config in others.items() if config["dataset.name"] == wanted["dataset.name"]
+    }
+    if not alike:
+        return None
+
+    def distance(key: str) -> tuple[bool, int, str]:
+        return alike[key]["method"] != wanted["method"], len(_differences(alike[key], wanted)), key
+
+    nearest = min(alike, key=distance)
+    found = _differences(alike[nearest], wanted)
+    listed = ", ".join(found[:SHOWN]) + (f" and {len(found) - SHOWN} more" if len(found) > SHOWN else "")
+    return f"{listed} makes a new id; the nearest one is {nearest}"
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """`beta 1.5 -> 2` per key; the projector follows from the start and is left out."""
+    keys = [key for key in {**old, **new} if old.get(key) != new.get(key) and key != "projector"]
+    return [f"{key.removeprefix('params.')} {_shown(old.get(key))} -> {_shown(new.get(key))}" for key in keys]
+
+
+def _shown(value: Any) -> str:
+    return (
+        value if isinstance(value, str) else f"{value:.6g}" if isinstance(value, float) else json.dumps(value)
+    )
+
+
+def _flat(run: PlannedRun) -> dict[str, Any]:
+    return _flattened(run.config.model_dump(mode="json"))
+
+
+def _flattened(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, keys joined by dots."""
+    found: dict[str, Any] = {}
+    for key, item in value.items():
+        nested = isinstance(item, Mapping) and item
+        found |= _flattened(item, f"{prefix}{key}.") if nested else {f"{prefix}{key}": item}
+    return found
+
+
+def _trained(layout: Layout) -> list[str]:
+    folder: Path = layout.results / "runs"
+    return sorted(path.name for path in folder.glob("*") if inventory.is_trained(layout, path.name))
+
+
+def _config(layout: Layout, run_id: str) -> dict[str, Any]:
+    """Of a trained run, from its manifest or, if that lacks it, config.yaml; {} if neither helps."""
+    folder = layout.run(run_id)
+    try:
+        config = inventory.read_facts(folder / "manifest.json").get("config")
+        config = config or load_yaml(folder / "config.yaml")["run"]
+    except (ArtefactError, ConfigError, KeyError):
+        return {}
+    return _flattened(config)
