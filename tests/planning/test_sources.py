@@ -32,7 +32,7 @@ def package(tmp_path, monkeypatch) -> Path:
         ("data/augment.py", True),
         ("training/loop.py", True),
         ("config/schema.py", True),
-        ("cli.py", False),
+        ("cli/__init__.py", False),
         ("reporting/tables.py", False),
         ("evaluation/statistics.py", False),
         ("planning/plan.py", False),
