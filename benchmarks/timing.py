@@ -59,6 +59,7 @@ def alternate(
     records = {f"{c.table}/{c.name}": Record() for c in contestants}
     assert len(records) == len(contestants), "names must differ"
     for contestant in contestants:
+        say(f"warming up  {contestant.table}: {contestant.name}")
         contestant.run()
     for turn in range(rounds):
         shift = turn % len(contestants)
