@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import contestants, report
+from benchmarks import contestants, peers, report
 from benchmarks.images import ROOT
 from benchmarks.timing import alternate
 from benchmarks.workload import Workload
@@ -39,24 +39,26 @@ def main() -> None:
         "8/255, steps of 2/255",
     ]
     found = []
-    for threads in [0] if device.type == "cuda" else options.threads:
-        if threads:
-            torch.set_num_threads(threads)
-        first = threads == options.threads[0]
+    on_gpu = device.type == "cuda"
+    for index, threads in enumerate([torch.get_num_threads()] if on_gpu else options.threads):
+        torch.set_num_threads(threads)
         entrants = [
             *contestants.peaks(device, 256 if options.quick else 2048),
             *contestants.training(work, budget),
-            *contestants.evaluation(work, budget),
         ]
-        if first or not threads:
+        rivals = peers.installed()
+        if index == 0:
+            entrants += contestants.evaluation(work, budget, rivals=rivals)
             entrants += contestants.null_space(work, budget)
             entrants += contestants.levers(work, budget)
             entrants += contestants.linearity(work, budget)
-        rounds = options.rounds if first or not threads else max(1, options.rounds // 2)
-        records = alternate(entrants, rounds, device, _say)
-        found += report.rows(entrants, records, threads or torch.get_num_threads())
+            rounds = options.rounds
+        else:  # the rest of the story is told
+            entrants += contestants.evaluation(work, budget, rivals=rivals[:1])
+            rounds = max(1, options.rounds // 2)
+        found += report.rows(entrants, alternate(entrants, rounds, device, _say), threads)
     facts.append(epochs(options.images, device))
-    stem = options.out / ("gpu" if device.type == "cuda" else "cpu")
+    stem = options.out / ("gpu" if on_gpu else "cpu")
     command = "make bench" if sys.argv[1:] == [] else f"python -m benchmarks {' '.join(sys.argv[1:])}"
     report.write(found, stem, command=command, facts=facts)
     _say(f"wrote {stem}.md and {stem}.csv")
@@ -94,7 +96,12 @@ def _say(text: str) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
-    parser.add_argument("--rounds", type=int, default=4, help="measured rounds (default: 4)")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=3,
+        help="measured rounds; half as many from the second thread count on (default: 3)",
+    )
     parser.add_argument("--batch", type=int, default=64, help="images per batch (default: 64)")
     parser.add_argument(
         "--threads", type=int, nargs="+", default=[2, 1], help="thread counts on a CPU (default: 2 1)"

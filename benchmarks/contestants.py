@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -75,7 +76,9 @@ def training(work: Workload, budget: Budget) -> Iterator[Contestant]:
         published = partial(step, model, optimizer, work.x, work.labels, **schedule, **params)
         spent = 3 * steps + 3 if method == "pgd_at" else 3 * steps + 9
         make = _maker(title, count, units, work.unit_flops(count), "textbook loop")
-        yield make("textbook loop", published, note=f"{spent} forward-equivalents, float32, NCHW")
+        yield make(
+            "textbook loop", _as_installed(published), note=f"{spent} forward-equivalents, float32, NCHW"
+        )
         for precision, name in (("fp32", "ours, fp32"), ("bf16", "ours, bf16")):
             run = work.training_step(method, precision=precision, steps=steps, **params)
             note = f"{units} forward-equivalents, channels-last"
@@ -95,15 +98,16 @@ def null_space(work: Workload, budget: Budget) -> Iterator[Contestant]:
         yield make(name, run, bf16=True)
 
 
-def evaluation(work: Workload, budget: Budget) -> Iterator[Contestant]:
-    """PGD on a model in eval mode: the peers that are installed, the textbook loop, and ours."""
+def evaluation(work: Workload, budget: Budget, *, rivals: Sequence[str]) -> Iterator[Contestant]:
+    """PGD on a model in eval mode: the textbook loop, these peers, and ours."""
     count, steps = len(work.labels), 2 * budget.steps
     schedule = {"eps": EPS, "step_size": STEP_SIZE, "steps": steps}
     make = _maker(budget.title(ATTACK), count, 2 * steps, work.unit_flops(count), "torchattacks")
-    yield make("textbook loop", partial(textbook.pgd, work.copy(), work.x, work.labels, **schedule))
-    for name in peers.installed():
+    plain = partial(textbook.pgd, work.copy(), work.x, work.labels, **schedule)
+    yield make("textbook loop", _as_installed(plain))
+    for name in rivals:
         attack = peers.pgd(name, work.copy(), classes=CLASSES, **schedule)
-        yield make(name, partial(attack, work.x, work.labels))
+        yield make(name, _as_installed(partial(attack, work.x, work.labels)))
     ours = Ours(work.copy(channels_last=True), work, steps)
     yield make("ours, fp32", ours.run, note="what evaluations run")
     yield make("ours, bf16", replace(ours, bf16=True, copied=True).run, note="what trainings run", bf16=True)
@@ -116,7 +120,7 @@ def levers(work: Workload, budget: Budget) -> Iterator[Contestant]:
     title = budget.title(LEVERS)
     make = _maker(title, count, 2 * steps, work.unit_flops(count), "weights' gradients, NCHW")
     wasteful = partial(textbook.pgd, work.copy(), work.x, work.labels, **schedule)
-    yield make("weights' gradients, NCHW", wasteful)
+    yield make("weights' gradients, NCHW", _as_installed(wasteful))
     yield make("+ input gradients only", Ours(work.copy(), work, steps, channels_last=False).run)
     last = Ours(work.copy(channels_last=True), work, steps)
     yield make("+ channels-last", last.run)
@@ -151,6 +155,21 @@ def peaks(device: torch.device, size: int) -> Iterator[Contestant]:
         convolution = partial(_repeat, partial(F.conv2d, padding=1), x, weight)
         flops = 2 * weight.numel() * x[:, 0].numel()
         yield make(f"3x3 convolution, {name}", run=convolution, unit_flops=flops)
+
+
+def _as_installed(run: Callable[[], Any]) -> Callable[[], Any]:
+    """`run` under PyTorch's own settings; ours ask cuDNN for deterministic convolutions without TF32."""
+
+    def call() -> Any:
+        cudnn = torch.backends.cudnn
+        ours = cudnn.deterministic, cudnn.allow_tf32
+        cudnn.deterministic, cudnn.allow_tf32 = False, True
+        try:
+            return run()
+        finally:
+            cudnn.deterministic, cudnn.allow_tf32 = ours
+
+    return call
 
 
 def _repeat(operation: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor) -> None:

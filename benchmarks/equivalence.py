@@ -162,10 +162,10 @@ def page(results: list[Result]) -> str:
     lines = [
         "# bf16 against float32",
         "",
-        "Written by `python -m benchmarks.equivalence`; single trainings are in the CSV file beside it.",
-        f"Errors on test images in percent, means over {seeds} seeds; both precisions start from the same "
-        "standard model and see the same batches. The difference is bf16 minus fp32, with the 95 % t-interval "
-        "of its mean over the seeds. PGD-20 is in float32; the last column is by how much the error under it "
+        "Written by `python -m benchmarks.equivalence`; single trainings are in the CSV file.",
+        f"Errors on test images in percent, means over {seeds} seeds; both precisions start from one "
+        "standard model and see equal batches. The difference is bf16 minus fp32, with its 95 % t-interval "
+        "over the seeds. PGD-20 is in float32; the last column is by how much the error under it "
         "differs when x' is crafted in bf16 on the folded copy and judged in float32, over all models.",
         "",
         "| data | method | clean, fp32 | clean, bf16 | difference | PGD-20, fp32 | PGD-20, bf16 | difference "

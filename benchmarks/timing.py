@@ -55,7 +55,7 @@ class Record:
 def alternate(
     contestants: Sequence[Contestant], rounds: int, device: torch.device, say: Callable[[str], None]
 ) -> dict[str, Record]:
-    """Every contestant once unmeasured, then `rounds` times in turn, starting with another one each round."""
+    """All contestants once unmeasured, then `rounds` times in turn, starting with another one each round."""
     records = {f"{c.table}/{c.name}": Record() for c in contestants}
     assert len(records) == len(contestants), "names must differ"
     for contestant in contestants:

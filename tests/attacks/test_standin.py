@@ -2,6 +2,7 @@
 
 import copy
 import gc
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -9,17 +10,21 @@ import torch
 from robustfront import attacks
 from robustfront.attacks import Ball, standin
 from robustfront.config import schema
-from robustfront.models import Classifier, build
+from robustfront.models import build
+from robustfront.models.folded import fold
+from robustfront.models.preact_resnet import PreActResNet
 from toy_models import Convolutional, random_images
 
 NORMALISATION = schema.Normalisation(mean=(0.5, 0.4, 0.45), std=(0.25, 0.2, 0.4))
 ASCENT = schema.Ascent(steps=3, step_size=0.02)
 
 
-def network() -> Classifier:
+def network() -> PreActResNet:
     torch.manual_seed(0)
     config = schema.PreActResNet(depth=10, width=4)
-    return build(config, channels=3, classes=4, normalisation=NORMALISATION).eval()
+    model = build(config, channels=3, classes=4, normalisation=NORMALISATION).eval()
+    assert isinstance(model, PreActResNet)
+    return model
 
 
 X = random_images(6, (3, 8, 8))
@@ -73,3 +78,72 @@ def test_attack_on_the_stand_in_is_as_strong_and_leaves_the_network_alone(norm: 
     loss = [attacks.objectives.ce(model(x), Y).mean().item() for x in (X, plain, found)]
     assert loss[2] - loss[0] > 0.95 * (loss[1] - loss[0]) > 0
     assert all(p.requires_grad and p.grad is None for p in model.parameters())
+
+
+# ------------------------------------------------------------------------------------------------ CUDA graphs
+@pytest.fixture
+def capturing(monkeypatch: pytest.MonkeyPatch) -> list[torch.Size]:
+    """Stands for CUDA's capture; the shapes of the batches that are replayed."""
+    replayed: list[torch.Size] = []
+
+    def make_graphed_callables(function, sample):  # type: ignore[no-untyped-def]
+        assert sample[0].requires_grad
+        function(*sample)
+
+        def replay(images: torch.Tensor) -> torch.Tensor:
+            replayed.append(images.shape)
+            return function(images)
+
+        return replay
+
+    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
+    monkeypatch.setattr(torch.cuda, "make_graphed_callables", make_graphed_callables)
+    return replayed
+
+
+def test_only_batches_of_the_captured_shape_are_replayed(capturing: list[torch.Size]) -> None:
+    model = network()
+    folded = fold(model, torch.float32)
+    expected = [model.features(x) for x in (X, X[:4])]
+    standin._replay_as_graphs(folded, X)
+    found = [folded.features(x) for x in (X, X[:4])]
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    assert capturing == [X.shape]
+
+
+@pytest.mark.usefixtures("capturing")
+def test_a_failing_capture_is_told_and_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("operation not permitted when stream is capturing\nmore")
+
+    monkeypatch.setattr(torch.cuda, "make_graphed_callables", refuse)
+    folded = fold(network(), torch.float32)
+    with pytest.warns(UserWarning, match=r"without CUDA graphs, more slowly: operation not .* capturing$"):
+        standin._replay_as_graphs(folded, X)
+    torch.testing.assert_close(folded.features(X), network().features(X), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.usefixtures("capturing")
+def test_memory_running_out_in_a_capture_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*_: object) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(torch.cuda, "make_graphed_callables", exhausted)
+    with pytest.raises(torch.OutOfMemoryError):
+        standin._replay_as_graphs(fold(network(), torch.float32), X)
+
+
+@pytest.mark.gpu
+def test_replayed_attack_is_the_eager_one() -> None:
+    model = network().cuda().to(memory_format=torch.channels_last)
+    x, y = X.cuda().contiguous(memory_format=torch.channels_last), Y.cuda()
+    ball = Ball.of(schema.Threat(eps=0.05), model.mean, model.std)
+    with torch.autocast("cuda", torch.bfloat16):
+        replayed = attacks.stand_in(model, x)
+        eager = fold(model, torch.bfloat16)
+        for count in (6, 4, 6):
+            found, expected = (
+                attacks.pgd(one, x[:count], y[:count], ball, ASCENT.model_copy(update={"start": "none"}))
+                for one in (replayed, eager)
+            )
+            assert (found == expected).double().mean() > 0.99

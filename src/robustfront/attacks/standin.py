@@ -35,9 +35,10 @@ def stand_in(model: Classifier, x: Tensor) -> Classifier:
         return model
     folded = _copies.get(model)
     if folded is None:
-        folded = _copies[model] = fold(model, torch.get_autocast_dtype(kind))
+        folded = fold(model, torch.get_autocast_dtype(kind))
         if kind == "cuda":
             _replay_as_graphs(folded, x)
+        _copies[model] = folded
     else:
         refresh(folded, model)
     return folded
@@ -54,6 +55,8 @@ def _replay_as_graphs(folded: PreActResNet, x: Tensor) -> None:
     try:
         with torch.cuda.device(x.device), torch.autocast("cuda", enabled=False):
             graphed = torch.cuda.make_graphed_callables(features, (torch.zeros_like(x).requires_grad_(),))
+    except torch.OutOfMemoryError:
+        raise  # smaller batches may do
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         warnings.warn(f"training attacks run without CUDA graphs, more slowly: {reason}", stacklevel=2)
