@@ -1,33 +1,52 @@
 import logging
 import sys
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import pyautoattack
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from robustfront.attacks import Ball
 from robustfront.attacks.autoattack import autoattack, batch_statistics_layers, square
-from robustfront.config.schema import Normalisation, Threat
+from robustfront.attacks.standard import ensemble
+from robustfront.config.schema import AutoAttackEvaluation, Normalisation, Threat
 from robustfront.errors import ConfigError
 from toy_models import Convolutional, Linear, random_images, random_linear
 
 SHAPE = (3, 6, 6)
-STANDARD = {"version": "standard", "seed": 0, "batch_size": 16}
+STANDARD = {"attack": AutoAttackEvaluation(), "seed": 0, "batch_size": 16}
+
+
+FAST = STANDARD | {"attack": AutoAttackEvaluation(engine="fast")}
+FAST_BF16 = STANDARD | {"attack": AutoAttackEvaluation(engine="fast-bf16")}
+each_engine = pytest.mark.parametrize(
+    "settings", [STANDARD, FAST, FAST_BF16], ids=["reference", "fast", "bf16"]
+)
+
+
+def limit(monkeypatch: pytest.MonkeyPatch, *, steps: int, queries: int) -> None:
+    """Makes every engine's attacks take so many steps and queries."""
+    monkeypatch.setattr(ensemble, "apgd", partial(ensemble.apgd, steps=steps))
+    monkeypatch.setattr(ensemble, "fab", partial(ensemble.fab, steps=steps))
+    monkeypatch.setattr(ensemble, "square", partial(ensemble.square, queries=queries))
+    settle = pyautoattack.AutoAttack._set_version
+
+    def set_version(self: pyautoattack.AutoAttack, version: str) -> None:
+        settle(self, version)
+        self.apgd.n_iter = self.apgd_targeted.n_iter = self.fab.n_iter = steps
+        self.square.n_queries = queries
+
+    monkeypatch.setattr(pyautoattack.AutoAttack, "_set_version", set_version)
 
 
 @pytest.fixture
 def small_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     """AutoAttack with 8 steps and 20 queries, for tests that do not depend on its strength."""
-    settle = pyautoattack.AutoAttack._set_version
-
-    def set_version(self: pyautoattack.AutoAttack, version: str) -> None:
-        settle(self, version)
-        self.apgd.n_iter = self.apgd_targeted.n_iter = self.fab.n_iter = 8
-        self.square.n_queries = 20
-
-    monkeypatch.setattr(pyautoattack.AutoAttack, "_set_version", set_version)
+    limit(monkeypatch, steps=8, queries=20)
 
 
 def ball_of(model: nn.Module, norm: str = "linf", space: str = "normalised", eps: float = 0.05) -> Ball:
@@ -41,18 +60,38 @@ def classified(model: nn.Module, n: int) -> tuple[Tensor, Tensor]:
     return x, model(x).argmax(1)
 
 
+def trained() -> tuple[Convolutional, Tensor, Tensor]:
+    """A network that tells apart six noisy textures, and 24 images that it classifies correctly."""
+    torch.manual_seed(0)
+    textures = torch.rand(6, *SHAPE)
+    model = Convolutional(6).train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    for _ in range(150):
+        y = torch.randint(6, (64,))
+        x = (0.3 * textures[y] + 0.35 + 0.2 * torch.randn(64, *SHAPE)).clamp(0, 1)
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model(x), y).backward()
+        optimizer.step()
+    model.eval()
+    correct = model(x).argmax(1) == y
+    return model, x[correct][:24], y[correct][:24]
+
+
 def linear(classes: int = 5) -> Linear:
     return random_linear(classes, SHAPE, norm=2.0).eval()
 
 
+@each_engine
 @pytest.mark.parametrize("space", ["pixel", "normalised"])
-def test_verdicts_on_a_linear_model_are_those_of_the_closed_form(small_budget: None, space: str) -> None:
+def test_verdicts_on_a_linear_model_are_those_of_the_closed_form(
+    small_budget: None, space: str, settings: dict[str, Any]
+) -> None:
     model = linear()
     x, y = classified(model, 96)
     ball = ball_of(model, space=space, eps=0.08 if space == "normalised" else 0.02)
     worst = model.worst_margin(x, y, ball.threat.eps * ball.scale)
     decided = worst.abs() > 1e-3
-    x_adv = autoattack(model, x, y, ball, **STANDARD)
+    x_adv = autoattack(model, x, y, ball, **settings)
     fell = model(x_adv).argmax(1) != y
     assert torch.equal(fell[decided], (worst > 0)[decided])
     assert 20 < fell.sum() < 76
@@ -60,7 +99,10 @@ def test_verdicts_on_a_linear_model_are_those_of_the_closed_form(small_budget: N
     assert torch.equal(x_adv[~fell], x[~fell])
 
 
-def test_l2_verdicts_in_normalised_space_are_those_of_the_closed_form(small_budget: None) -> None:
+@each_engine
+def test_l2_verdicts_in_normalised_space_are_those_of_the_closed_form(
+    small_budget: None, settings: dict[str, Any]
+) -> None:
     model = linear()
     x, y = classified(model, 64)
     x = 0.5 + 0.2 * (x - 0.5)  # so far from the box that it is never met
@@ -71,7 +113,7 @@ def test_l2_verdicts_in_normalised_space_are_those_of_the_closed_form(small_budg
         1, y[:, None], -9.0
     )
     worst = worst.amax(dim=1)
-    x_adv = autoattack(model, x, y, ball, **STANDARD)
+    x_adv = autoattack(model, x, y, ball, **settings)
     fell = model(x_adv).argmax(1) != y
     decided = worst.abs() > 1e-3
     assert torch.equal(fell[decided], (worst > 0)[decided])
@@ -100,20 +142,22 @@ def test_pixel_space_is_the_authors_code_bit_by_bit(small_budget: None) -> None:
     assert torch.equal(autoattack(model, x, y, ball_of(model, space="pixel", eps=0.02), **STANDARD), expected)
 
 
-def test_standard_budget(capfd: pytest.CaptureFixture[str]) -> None:
+@each_engine
+def test_standard_budget(capfd: pytest.CaptureFixture[str], settings: dict[str, Any]) -> None:
     model = linear(4)
     x, y = classified(model, 4)
     radius = model.worst_margin(x, y, torch.zeros_like(model.std))  # the margins; all negative
     assert (radius < 0).all()
     ball = ball_of(model, eps=0.03)
-    x_adv = autoattack(model, x, y, ball, **STANDARD)
+    x_adv = autoattack(model, x, y, ball, **settings)
     worst = model.worst_margin(x, y, 0.03 * ball.scale)
     assert torch.equal(model(x_adv).argmax(1) != y, worst > 0)
     assert (worst < 0).any()  # so that every part of the attack ran
     assert capfd.readouterr() == ("", "")
 
 
-def test_seed_decides_and_nothing_outside_is_touched(small_budget: None) -> None:
+@each_engine
+def test_seed_decides_and_nothing_outside_is_touched(small_budget: None, settings: dict[str, Any]) -> None:
     model = linear()
     x, y = classified(model, 16)
     ball = ball_of(model, "l2", eps=0.5)  # in l2 eight steps end short of the optimum, at a point of chance
@@ -126,7 +170,7 @@ def test_seed_decides_and_nothing_outside_is_touched(small_budget: None) -> None
     previous = sys.gettrace()
     sys.settrace(trace)
     try:
-        first = autoattack(model, x, y, ball, **STANDARD)
+        first = autoattack(model, x, y, ball, **settings)
         kept = sys.gettrace()
     finally:
         sys.settrace(previous)
@@ -135,8 +179,8 @@ def test_seed_decides_and_nothing_outside_is_touched(small_budget: None) -> None
     assert not logger.disabled
     assert all(p.grad is None and p.requires_grad for p in model.parameters())
     torch.manual_seed(12)
-    assert torch.equal(autoattack(model, x, y, ball, **STANDARD), first)
-    assert not torch.equal(autoattack(model, x, y, ball, **STANDARD | {"seed": 1}), first)
+    assert torch.equal(autoattack(model, x, y, ball, **settings), first)
+    assert not torch.equal(autoattack(model, x, y, ball, **settings | {"seed": 1}), first)
 
 
 @pytest.mark.parametrize("version", ["standard", "plus", "rand"])
@@ -144,9 +188,59 @@ def test_seed_decides_and_nothing_outside_is_touched(small_budget: None) -> None
 def test_any_version_takes_any_number_of_images(small_budget: None, version: str, n: int) -> None:
     model = linear(4)
     x, y = classified(model, n)
-    x_adv = autoattack(model, x, y, ball_of(model, eps=0.01), **STANDARD | {"version": version})
+    x_adv = autoattack(
+        model, x, y, ball_of(model, eps=0.01), **STANDARD | {"attack": AutoAttackEvaluation(version=version)}
+    )
     assert x_adv.shape == x.shape
     assert ball_of(model, eps=0.01).contains(x_adv, x).all()
+
+
+@pytest.mark.parametrize("settings", [FAST, FAST_BF16], ids=["fast", "bf16"])
+@pytest.mark.parametrize("n", [0, 1, 17])
+def test_the_fast_engines_take_any_number_of_images(
+    small_budget: None, settings: dict[str, Any], n: int
+) -> None:
+    model = linear(4)
+    x, y = classified(model, n)
+    x_adv = autoattack(model, x, y, ball_of(model, eps=0.01), **settings)
+    assert x_adv.shape == x.shape
+    assert ball_of(model, eps=0.01).contains(x_adv, x).all()
+
+
+@pytest.mark.parametrize("engine", ["fast", "fast-bf16"])
+def test_the_fast_engines_have_the_standard_version_only(engine: str) -> None:
+    with pytest.raises(ValidationError, match="set engine to 'reference'"):
+        AutoAttackEvaluation.model_validate({"engine": engine, "version": "plus"})
+
+
+@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.024), ("l2", 0.18)])
+def test_engines_agree_on_every_image_of_a_trained_model(
+    monkeypatch: pytest.MonkeyPatch, norm: str, eps: float
+) -> None:
+    limit(monkeypatch, steps=40, queries=100)
+    model, x, y = trained()
+    ball = ball_of(model, norm, "pixel", eps)
+    fell = {}
+    for name, settings in {"reference": STANDARD, "fast": FAST, "bf16": FAST_BF16}.items():
+        x_adv = autoattack(model, x, y, ball, **settings)
+        assert ball.contains(x_adv, x).all()
+        fell[name] = model(x_adv).argmax(1) != y
+        assert torch.equal(x_adv[~fell[name]], x[~fell[name]])
+    assert 4 < fell["reference"].sum() < 20
+    assert torch.equal(fell["fast"], fell["reference"])
+    assert torch.equal(fell["bf16"], fell["reference"])
+
+
+@each_engine
+def test_progress_of_every_part_is_reported(small_budget: None, settings: dict[str, Any]) -> None:
+    model = linear(5)
+    x, y = classified(model, 24)
+    heard: list[tuple[str, int, int]] = []
+    autoattack(
+        model, x, y, ball_of(model, eps=0.01), **settings, report=lambda *progress: heard.append(progress)
+    )
+    assert list(dict.fromkeys(part for part, _, _ in heard)) == ["apgd-ce", "apgd-t", "fab-t", "square"]
+    assert all(done <= given for _, done, given in heard)
 
 
 @pytest.mark.parametrize("classes", [2, 3])

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from robustfront.models import Classifier
 
 Progress = Callable[[str, int, int], None]
-"""Called as (attack, images done, images in all); AutoAttack reports its start and its end only."""
+"""Called as (attack, images done, images in all); of AutoAttack also `<attack>: <part>`."""
 
 
 def evaluate(
@@ -116,7 +116,15 @@ def _craft(
     seed, batch_size = suite.seed, suite.batch_size
     if attack.kind == "autoattack":
         x_adv = autoattack(
-            model, x, labels, ball, version=attack.version, seed=seed, batch_size=batch_size, run=run
+            model,
+            x,
+            labels,
+            ball,
+            attack=attack,
+            seed=seed,
+            batch_size=batch_size,
+            run=run,
+            report=lambda part, done, given: progress(f"{name}: {part}", done, given),
         )
         progress(name, len(x), len(x))
     else:

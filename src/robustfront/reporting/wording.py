@@ -29,7 +29,7 @@ def threat(model: Threat) -> str:
 def attack(name: str, settings: EvaluationAttack) -> str:
     """One phrase: the attack's name and what it does."""
     if isinstance(settings, AutoAttackEvaluation):
-        return f"{name} (AutoAttack, {settings.version})"
+        return f"{name} (AutoAttack, {settings.version}, {settings.engine} engine)"
     restarts = f", {settings.restarts} restarts" if settings.restarts > 1 else ""
     return f"{name} ({settings.steps} steps of {length(settings.step_size)}, {settings.objective}{restarts})"
 

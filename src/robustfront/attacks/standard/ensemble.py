@@ -1,0 +1,129 @@
+"""The four attacks one after the other, each on what the ones before it left standing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from robustfront.attacks.engine import Runner
+from robustfront.attacks.standard.apgd import apgd, cross_entropy, targeted_dlr
+from robustfront.attacks.standard.fab import fab
+from robustfront.attacks.standard.problem import Outcome, Problem, Tick
+from robustfront.attacks.standard.square import square
+
+TARGETS = 9
+"""Classes that APGD-T and FAB-T turn to: the likeliest wrong ones."""
+
+Report = Callable[[str, int, int], None]
+"""Called with a part's name, the images it is done with, and the images it was given."""
+
+Part = Callable[[Problem, Tensor, Tensor, Tensor, torch.Generator, Tick], Outcome]
+"""(problem, x, labels, ranking (B, K) of the classes, generator, tick) -> what became of the batch."""
+
+
+def standard(
+    problem: Problem,
+    x: Tensor,
+    labels: Tensor,
+    *,
+    seed: int,
+    batch_size: int,
+    run: Runner = lambda attack, x, labels: attack(x, labels),
+    report: Report = lambda part, done, given: None,
+) -> Tensor:
+    """x' (B, C, H, W); x itself where all four failed or x is misclassified already.
+
+    The random numbers of each part and batch start from `seed` anew. `run` runs each part on each batch.
+    """
+    ranking = _ranking(problem, x, batch_size)
+    x_adv, stands = x.clone(), ranking[:, 0] == labels
+    for name, part in PARTS.items():
+        standing = stands.nonzero().squeeze(1)
+        for start in range(0, len(standing), batch_size):
+            batch = standing[start : start + batch_size]
+            tick = _Tick(report, name, start, len(batch), len(standing))
+            attack = partial(_attack, part, problem, ranking[batch], seed, tick)
+            crafted = run(attack, x[batch], labels[batch])
+            x_adv[batch], stands[batch] = crafted, (crafted == x[batch]).flatten(1).all(dim=1)
+            tick(1.0)
+    return x_adv
+
+
+def _attack(
+    part: Part, problem: Problem, ranking: Tensor, seed: int, tick: Tick, x: Tensor, labels: Tensor
+) -> Tensor:
+    return part(problem, x, labels, ranking, torch.Generator().manual_seed(seed), tick).x_adv
+
+
+@dataclass(frozen=True)
+class _Tick:
+    """Reports the progress of a batch as that of its part."""
+
+    report: Report
+    part: str
+    before: int
+    images: int
+    given: int
+
+    def __call__(self, fraction: float) -> None:
+        self.report(self.part, self.before + int(fraction * self.images), self.given)
+
+
+def _ranking(problem: Problem, x: Tensor, batch_size: int) -> Tensor:
+    """All classes of each image, the likeliest first, (B, K)."""
+    with torch.no_grad():
+        ascending = [problem.exact(batch).sort(dim=1).indices for batch in x.split(batch_size)]
+    return torch.cat(ascending).flip(1)
+
+
+def _apgd_ce(
+    problem: Problem, x: Tensor, labels: Tensor, ranking: Tensor, generator: torch.Generator, tick: Tick
+) -> Outcome:
+    return apgd(problem, x, labels, labels, cross_entropy, generator=generator)
+
+
+def _apgd_t(
+    problem: Problem, x: Tensor, labels: Tensor, ranking: Tensor, generator: torch.Generator, tick: Tick
+) -> Outcome:
+    return _each_target(
+        lambda rows, targets: apgd(
+            problem, x[rows], labels[rows], targets, targeted_dlr, generator=generator
+        ),
+        x,
+        ranking,
+        tick,
+    )
+
+
+def _fab_t(
+    problem: Problem, x: Tensor, labels: Tensor, ranking: Tensor, generator: torch.Generator, tick: Tick
+) -> Outcome:
+    return _each_target(lambda rows, targets: fab(problem, x[rows], labels[rows], targets), x, ranking, tick)
+
+
+def _square(
+    problem: Problem, x: Tensor, labels: Tensor, ranking: Tensor, generator: torch.Generator, tick: Tick
+) -> Outcome:
+    return square(problem, x, labels, generator=generator, tick=tick)
+
+
+def _each_target(
+    attack: Callable[[Tensor, Tensor], Outcome], x: Tensor, ranking: Tensor, tick: Tick
+) -> Outcome:
+    """Runs `attack` on (rows, targets): on all rows that stand, for one target class after the other."""
+    outcome = Outcome.of(x)
+    columns = range(1, min(TARGETS, ranking.shape[1] - 1) + 1)
+    for column in columns:
+        tick((column - 1) / len(columns))
+        rows = (~outcome.fell).nonzero().squeeze(1)
+        if len(rows):
+            result = attack(rows, ranking[rows, column])
+            outcome.record(rows, result.x_adv, result.fell)
+    return outcome
+
+
+PARTS: dict[str, Part] = {"apgd-ce": _apgd_ce, "apgd-t": _apgd_t, "fab-t": _fab_t, "square": _square}
