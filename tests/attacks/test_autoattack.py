@@ -1,7 +1,6 @@
 import logging
 import sys
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import pyautoattack
@@ -12,9 +11,9 @@ from torch import Tensor, nn
 
 from robustfront.attacks import Ball
 from robustfront.attacks.autoattack import autoattack, batch_statistics_layers, square
-from robustfront.attacks.standard import ensemble
 from robustfront.config.schema import AutoAttackEvaluation, Normalisation, Threat
 from robustfront.errors import ConfigError
+from small_autoattack import limit
 from toy_models import Convolutional, Linear, random_images, random_linear
 
 SHAPE = (3, 6, 6)
@@ -26,21 +25,6 @@ FAST_BF16 = STANDARD | {"attack": AutoAttackEvaluation(engine="fast-bf16")}
 each_engine = pytest.mark.parametrize(
     "settings", [STANDARD, FAST, FAST_BF16], ids=["reference", "fast", "bf16"]
 )
-
-
-def limit(monkeypatch: pytest.MonkeyPatch, *, steps: int, queries: int) -> None:
-    """Makes every engine's attacks take so many steps and queries."""
-    monkeypatch.setattr(ensemble, "apgd", partial(ensemble.apgd, steps=steps))
-    monkeypatch.setattr(ensemble, "fab", partial(ensemble.fab, steps=steps))
-    monkeypatch.setattr(ensemble, "square", partial(ensemble.square, queries=queries))
-    settle = pyautoattack.AutoAttack._set_version
-
-    def set_version(self: pyautoattack.AutoAttack, version: str) -> None:
-        settle(self, version)
-        self.apgd.n_iter = self.apgd_targeted.n_iter = self.fab.n_iter = steps
-        self.square.n_queries = queries
-
-    monkeypatch.setattr(pyautoattack.AutoAttack, "_set_version", set_version)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from robustfront.attacks import Ball
 from robustfront.attacks.autoattack import autoattack
-from robustfront.config.schema import PGDEvaluation, Threat
+from robustfront.config.schema import AutoAttackEvaluation, PGDEvaluation, Threat
 from robustfront.errors import ArtefactError
 from robustfront.evaluation.batches import ascend
 from robustfront.evaluation.memory import Memory
@@ -44,13 +44,14 @@ def attack(name: str, model: Linear, x: Tensor, memory: Memory, *, die_at: int |
         return run(until_killed, x, labels)
 
     labels, ball = model(x).argmax(1), Ball.of(Threat(eps=0.02), model.mean, model.std)
-    if name == "autoattack":
-        return autoattack(model, x, labels, ball, version="standard", seed=3, batch_size=16, run=counted)
+    if name in ("reference", "fast"):
+        settings = AutoAttackEvaluation(engine=name)
+        return autoattack(model, x, labels, ball, attack=settings, seed=3, batch_size=16, run=counted)
     pgd = PGDEvaluation.model_validate({"steps": 3, "step_size": 0.02, "start": "uniform"})
     return ascend(model, x, labels, ball, pgd, seed=3, batch_size=16, run=counted)
 
 
-@pytest.mark.parametrize(("name", "at_least"), [("pgd", 3), ("autoattack", 6)])
+@pytest.mark.parametrize(("name", "at_least"), [("pgd", 3), ("reference", 6), ("fast", 6)])
 def test_killed_at_any_batch_and_run_again_gives_the_same_bits(
     name: str, at_least: int, model: Linear, x: Tensor, tmp_path: Path, small_budget: None
 ) -> None:

@@ -1,0 +1,23 @@
+"""AutoAttack in a moment, whichever engine."""
+
+from functools import partial
+
+import pyautoattack
+import pytest
+
+from robustfront.attacks.standard import ensemble
+
+
+def limit(monkeypatch: pytest.MonkeyPatch, *, steps: int, queries: int) -> None:
+    """Makes every engine's attacks take so many steps and queries."""
+    monkeypatch.setattr(ensemble, "apgd", partial(ensemble.apgd, steps=steps))
+    monkeypatch.setattr(ensemble, "fab", partial(ensemble.fab, steps=steps))
+    monkeypatch.setattr(ensemble, "square", partial(ensemble.square, queries=queries))
+    settle = pyautoattack.AutoAttack._set_version
+
+    def set_version(self: pyautoattack.AutoAttack, version: str) -> None:
+        settle(self, version)
+        self.apgd.n_iter = self.apgd_targeted.n_iter = self.fab.n_iter = steps
+        self.square.n_queries = queries
+
+    monkeypatch.setattr(pyautoattack.AutoAttack, "_set_version", set_version)
