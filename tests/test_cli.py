@@ -119,7 +119,21 @@ def test_unknown_ids_get_a_suggestion(run: Any, params: Path) -> None:
     assert f"scale 'tiny' has no run '{wanted[:-1]}x' (did you mean '{wanted}'?)" in err
     assert "has no data set 'digit'" in run("--params", params, "data", "digit")[2]
     assert "has no projector" in run("--params", params, "projector", "p")[2]
-    assert "has no suite" in run("--params", params, "evaluate", wanted, "pixel")[2]
+    assert "has no suite" in run("--params", params, "evaluate", wanted, "pixels")[2]
+
+
+def test_a_name_in_place_of_an_id_gets_its_ids(run: Any, params: Path) -> None:
+    plan = load_plan(params)
+    wanted = next(run for run in plan.runs if "npgd" in run)
+    (suite,), (dataset,) = plan.suites, plan.datasets
+    for arguments, known in (
+        (("train", "npgd"), wanted),
+        (("evaluate", wanted, "pixel"), suite),
+        (("data", "digits"), dataset),
+    ):
+        code, _, err = run("--params", params, *arguments)
+        assert code == 2
+        assert f"'{arguments[-1]}' (that is a name: write its id, {known})" in err
 
 
 @pytest.mark.parametrize("device", ["tpu", "cuda:x", "cuda:-1", "mps", "", "cuda:999"])

@@ -8,7 +8,14 @@ from robustfront.evaluation import masking
 from robustfront.models import build, cost
 from robustfront.planning import estimate as module
 from robustfront.planning import load_plan
-from robustfront.planning.estimate import ACTIVATION_BYTES, Cost, estimate, evaluation_units
+from robustfront.planning.estimate import (
+    ACTIVATION_BYTES,
+    Cost,
+    analysis_seconds,
+    estimate,
+    evaluation_units,
+    overhead_seconds,
+)
 from small_params import tree, write
 
 
@@ -65,6 +72,24 @@ def test_evaluation_adds_its_attacks_on_their_samples() -> None:
     checked = Suite.model_validate(content | {"masking": True})
     assert evaluation_units(checked, 400) - evaluation_units(suite, 400) == 128 * 562
     assert evaluation_units(checked, 100) - evaluation_units(suite, 100) == 100 * 562
+
+
+def test_analyses_and_the_starts_of_jobs_are_part_of_the_time(tmp_path: Any) -> None:
+    attack = {"threat": {"eps": 0.1}, "attack": {"steps": 7, "step_size": 0.1, "restarts": 2}}
+    analyses = {
+        "surfaces": {"kind": "landscape", "runs": ["st", "at"], "span": 0.1, "images": 3, "points": 11},
+        "shifts": {"kind": "null-space", "runs": ["at"], "images": 1000} | attack,
+        "way": {"kind": "path", "runs": ["at"], "points": 5} | attack,
+    }
+    plan = load_plan(write(tmp_path, tree(**{"defaults/analyses": analyses})))
+    forward = cost.forward_flops(PreActResNet(depth=10, width=4), channels=1, size=8, classes=10)
+    landscape = 2 * 3 * (2 * 121 + 2)  # two runs
+    shifts = 400 * (2 * (7 * 2 * 2) + 5)  # two attacks, and features or logits five times
+    way = 25 + 2 * (2 * 7 + 9) + 1
+    assert analysis_seconds(plan) == pytest.approx((landscape + shifts + way) * forward / 1e10)
+    jobs = 1 + 6 + 1 + 6 + 4  # data, trainings, a projector, evaluations, analyses
+    report = module.REPORT_SECONDS + 6 * module.CURVES_SECONDS
+    assert overhead_seconds(plan) == pytest.approx(jobs * module.START_SECONDS + report)
 
 
 def test_masking_is_reckoned_with_the_budget_of_the_checks() -> None:

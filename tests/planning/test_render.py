@@ -39,12 +39,14 @@ def test_the_table_has_a_row_per_run_with_what_it_takes(shown: Any) -> None:
 
 def test_the_totals_name_jobs_time_memory_and_disk(shown: Any) -> None:
     _, totals = shown(**{"scales/tiny/throughput": {"gflops": 1e-4, "jobs": 4}})
-    jobs, time, memory, disk = totals.split("\n")
+    jobs, time, shares, memory, disk = totals.split("\n")
     assert jobs == "jobs: 1 data sets, 6 trainings, 1 projectors, 6 evaluations, 0 analyses"
     assert time.startswith("time: at most ")
     assert time.endswith("with 4 job(s) at a time, at 0.0001 GFLOP/s each (scales.tiny.throughput)")
     whole, quarter = (float(time.split()[index]) for index in (3, 7))
     assert whole == pytest.approx(4 * quarter, rel=0.01)
+    assert shares.startswith("  of which training with its validation ")
+    assert shares.endswith("analyses 0 s, starting jobs and the report 3 min; downloads come on top")
     assert memory.startswith("memory: ")
     assert disk.startswith("disk: ")
     assert "MB" in memory

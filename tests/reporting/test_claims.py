@@ -197,6 +197,34 @@ def test_several_seeds_are_judged_over_seeds(empty_project):
     assert "3 seeds" in line["reason"]
 
 
+def test_several_seeds_reach_every_claim(empty_project):
+    names = {run for number in (1, 2, 3) for run in read_published(f"s000_table{number}")["run"]}
+    for place, name in enumerate(sorted(names)):
+        for seed in range(3):
+            wrong = 20 + place + seed
+            errors = {"paper-space": (wrong, 4 * wrong, 5 * wrong), "pixel-space": (wrong, 300, 300)}
+            empty_project.add(name, errors, seed=seed)
+    found = verdicts(empty_project, *load_claims())
+    here = [line for key, line in found.items() if key[1] == "CIFAR10" and key[2] == "paper-space"]
+    assert len(here) > 10
+    assert {line["seeds"] for line in here if line["value_points"] == line["value_points"]} == {3}
+    assert not [line["reason"] for line in here if "not run" in line["reason"]]
+    assert sum(line["verdict"] != "undecided at this scale" for line in here) > 10
+
+
+def test_nothing_is_concluded_where_every_model_falls(empty_project):
+    everything = {"paper-space": (20, 400, 380), "pixel-space": (20, 400, 359)}
+    for name in ("st", "npda-pgd"):
+        empty_project.add(name, everything)
+    near = difference("npda-pgd", "st", error="autoattack", at_most=5.0)
+    line = verdict(empty_project, near)
+    assert line["verdict"] == "undecided at this scale"
+    assert line["reason"] == "under this attack all of these models do no better than guessing"
+    assert verdict(empty_project, near, suite="pixel-space")["verdict"] == "reproduced"  # 359 < 90 % of 400
+    clean = verdict(empty_project, difference("npda-pgd", "st", at_most=5.0))
+    assert clean["verdict"] == "reproduced"
+
+
 def test_seeds_that_only_one_model_has_are_left_out(project):
     project.add("st", dict.fromkeys(ERRORS, (200, 300, 300)), seed=7)
     line = verdict(project, difference("npda-pgd", "st", at_most=0.0))

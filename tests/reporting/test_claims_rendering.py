@@ -58,6 +58,7 @@ def test_markdown_says_how_each_claim_was_judged(stem):
         "  - SVHN, Here, paper-space, undecided at this scale: no data set of this scale stands for" in text
     )
     assert re.search(r"- In print: \d+ holds, 7 contradicted, 1 no numbers", text)
+    assert re.search(r"- Here, paper-space: .*, \d+ on SVHN, which this scale has no data set for\n", text)
 
 
 def test_latex_is_balanced_ascii_and_has_equal_rows(stem):

@@ -84,7 +84,7 @@ def test_it_says_what_was_run_where_and_for_how_long(page):
         "Digits scale: not comparable in value. small real images & a small network",
         "5, seeds 0, 1, 2",
         "an imaginary processor, 2 thread(s)",
-        "5 min 10 s of training, 2 min 5 s of evaluation",
+        "5 min 10 s of training steps, 1 min 0 s of their validation, 2 min 5 s of evaluation",
         "robustfront 0.1.0, commit 0123456789ab",
         "python 3.11.7, torch 2.15.0",
         "1,197 train, 200 validation, 400 test images; split seed 0; test images held out of the official",

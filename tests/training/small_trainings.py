@@ -24,7 +24,7 @@ TRAINING: dict[str, Any] = {
     "schedule": {"kind": "cosine", "warmup": 0.2},
     "validation": {"threat": {"eps": 0.05}, "attack": {"steps": 2, "step_size": 0.03}},
 }
-CLOCK = ("seconds", "images_per_second")
+CLOCK = ("seconds", "validation_seconds", "images_per_second")
 
 
 def split(count: int, seed: int, device: str = "cpu") -> Split:

@@ -50,7 +50,8 @@ def test_artefacts_of_a_run(small_project) -> None:
     assert manifest["init"] == run.config.init
     assert manifest["initial_weights"] == f"run {run.config.init}"
     assert manifest["selected_epoch"] in (1, 2)
-    assert manifest["seconds"] == pytest.approx(sum(float(row["seconds"]) for row in rows))
+    for key in ("seconds", "validation_seconds"):
+        assert manifest[key] == pytest.approx(sum(float(row[key]) for row in rows))
     assert manifest["images_per_second"] == pytest.approx(
         sum(float(row["images_per_second"]) for row in rows) / 2
     )

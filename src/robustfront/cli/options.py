@@ -33,10 +33,9 @@ class Options:
     @property
     def all_plans(self) -> list[Plan]:
         """Those of every scale."""
-        from robustfront.config.params import load_params
-        from robustfront.planning import load_plan
+        from robustfront.planning import load_plans
 
-        return [load_plan(self.params, scale) for scale in load_params(self.params).scales]
+        return [*load_plans(self.params).values()]
 
     @property
     def reports(self) -> Path:
@@ -51,9 +50,11 @@ class Options:
         from robustfront.config.validation import did_you_mean
 
         if wanted not in known:
+            ids = [key for key, item in known.items() if wanted in _names(item)]
+            meant = f" (that is a name: write its id, {' or '.join(ids)})" if ids else ""
             raise ConfigError(
                 f"{self.params}: scale '{self.plan.scale}' has no {what} {wanted!r}"
-                f"{did_you_mean(wanted, known)}; `robustfront plan` lists them"
+                f"{meant or did_you_mean(wanted, known)}; `robustfront plan` lists them"
             )
         return known[wanted]
 
@@ -64,3 +65,9 @@ class Options:
 
         if digest not in (None, plan_digest(plan)):
             raise ConfigError(f"{self.params}: was edited while `snakemake` ran; start it again")
+
+
+def _names(item: object) -> list[str]:
+    """What params.yaml calls a run, a data set or a suite; other things have an id alone."""
+    names: list[str] = getattr(item, "names", None) or [getattr(item, "name", "")]
+    return names

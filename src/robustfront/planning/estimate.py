@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from robustfront.config.analyses import Analysis, LandscapeAnalysis, NullSpaceAnalysis, PathAnalysis
 from robustfront.config.schema import AutoAttackEvaluation, Dataset, PGDEvaluation, Suite
 from robustfront.models import cost
 from robustfront.planning.datasets import SHAPES, test_images, train_images
@@ -12,6 +13,12 @@ AUTOATTACK_UNITS = {"standard": 9798, "plus": 17606, "rand": 8087}
 
 MASKING_IMAGES, MASKING_UNITS = 128, 562
 """Of the gradient-masking checks: images, and passes on each (PGD-20 four times, PGD-50, Square-300)."""
+
+START_SECONDS = 4
+"""What a job takes besides its arithmetic: a process, its imports, files (measured: 3 to 5 on two cores)."""
+
+REPORT_SECONDS, CURVES_SECONDS = 120, 1.3
+"""Of the notebooks and the page (measured: 120, one core); of each run's training curves."""
 
 ACTIVATION_BYTES = 0.35
 """Kept for a backward pass, per FLOP of a forward pass and times the width (measured: 0.21 to 0.33, float32).
@@ -48,6 +55,37 @@ def evaluation_units(suite: Suite, images: int) -> float:
             case AutoAttackEvaluation(version=version):
                 total += seen * AUTOATTACK_UNITS[version]
     return total
+
+
+def analysis_seconds(plan: Plan) -> float:
+    """Arithmetic of all analyses of the plan, data of unknown size left out."""
+    total = 0.0
+    for run_id, analysis_id in plan.analysis_jobs:
+        config, dataset = plan.runs[run_id].config, plan.runs[run_id].config.dataset
+        shape, images = SHAPES.get(dataset.source), test_images(dataset)
+        if shape is not None and images is not None:
+            sizes = {"channels": shape.channels, "size": shape.size, "classes": shape.classes}
+            units = analysis_units(plan.analyses[analysis_id].config, images)
+            total += units * cost.forward_flops(config.model, **sizes)
+    return total / (plan.settings.throughput.gflops * 1e9)
+
+
+def analysis_units(analysis: Analysis, images: int) -> float:
+    """Passes of an analysis of one run, with `images` test images to choose from."""
+    match analysis:
+        case LandscapeAnalysis(points=points):  # two surfaces and a gradient
+            return min(images, analysis.images) * (2 * points**2 + 2)
+        case NullSpaceAnalysis(attack=attack):  # features and logits of two models, two attacks
+            return min(images, analysis.images) * (5 + 2 * 2 * attack.steps * attack.restarts)
+        case PathAnalysis(points=points, attack=attack):  # a surface, two ways and the features along them
+            return points**2 + 2 * 2 * attack.steps + 2 * (attack.steps + 2) + 1
+
+
+def overhead_seconds(plan: Plan) -> float:
+    """What starting the plan's jobs takes, and the report: no arithmetic of models."""
+    jobs = len(plan.datasets) + len(plan.projectors) + len(plan.analysis_jobs)
+    jobs += len(plan.runs) * (1 + len(plan.suites))
+    return jobs * START_SECONDS + REPORT_SECONDS + CURVES_SECONDS * len(plan.runs)
 
 
 def image_bytes(dataset: Dataset) -> int | None:

@@ -82,11 +82,19 @@ def load_plan(path: Path = Path("params.yaml"), scale: str | None = None) -> Pla
     name = scale or params.scale
     if name not in params.scales:
         raise ConfigError(f"{path}: there is no scale {name!r}{did_you_mean(name, params.scales)}")
+    return _plans(params)[name]  # a mistake in a scale that is not used today is still a mistake
+
+
+def load_plans(path: Path) -> dict[str, Plan]:
+    """The plans of all scales, by name."""
+    return _plans(load_params(path))
+
+
+def _plans(params: Params) -> dict[str, Plan]:
     for key, dataset in params.datasets.items():
-        check(dataset, f"{path}: datasets.{key}")
+        check(dataset, f"{params.source}: datasets.{key}")
     methods = load_methods(params.extensions)
-    # A mistake in a scale that is not used today is still a mistake.
-    return {key: _plan(params, key, methods) for key in params.scales}[name]
+    return {key: _plan(params, key, methods) for key in params.scales}
 
 
 def _plan(params: Params, name: str, methods: Registry) -> Plan:

@@ -9,7 +9,7 @@ from tabulate import tabulate
 
 from robustfront.artefacts import Layout
 from robustfront.methods import Registry
-from robustfront.planning.estimate import Cost, estimate, image_bytes
+from robustfront.planning.estimate import Cost, analysis_seconds, estimate, image_bytes, overhead_seconds
 from robustfront.planning.plan import Plan, PlannedRun
 
 COLUMNS = ("run", "method", "data", "seed", "epochs", "train", "evaluate", "state", "id")
@@ -63,7 +63,10 @@ def _state(run: PlannedRun, plan: Plan, layout: Layout) -> str:
 def _totals(plan: Plan, costs: list[Cost]) -> list[str]:
     throughput = plan.settings.throughput
     known = [cost for cost in costs if cost.memory_bytes is not None]
-    seconds = sum((cost.train_seconds or 0) + (cost.evaluation_seconds or 0) for cost in known)
+    training = sum(cost.train_seconds or 0 for cost in known)
+    evaluation = sum(cost.evaluation_seconds or 0 for cost in known)
+    analyses, overhead = analysis_seconds(plan), overhead_seconds(plan)
+    seconds = training + evaluation + analyses + overhead
     memory = max((cost.memory_bytes or 0 for cost in known), default=None)
     disk = sum(cost.disk_bytes for cost in costs)
     disk += sum(image_bytes(dataset) or 0 for dataset in plan.datasets.values())
@@ -74,6 +77,9 @@ def _totals(plan: Plan, costs: list[Cost]) -> list[str]:
         f"time: at most {_duration(seconds)} of work, {_duration(seconds / throughput.jobs)} with "
         f"{throughput.jobs} job(s) at a time, at {throughput.gflops:g} GFLOP/s each "
         f"(scales.{plan.scale}.throughput)",
+        f"  of which training with its validation {_duration(training)}, evaluation {_duration(evaluation)} "
+        f"(if every image withstands), analyses {_duration(analyses)}, starting jobs and the report "
+        f"{_duration(overhead)}; downloads come on top",
         f"memory: {_size(memory)} for the largest job, beside the libraries' own",
         f"disk: {_size(disk)}, beside downloads",
     ]

@@ -39,6 +39,12 @@ _LOSSES: _Curves = {
     "validation_clean_loss": ("validation cross entropy, clean", BLUE, "-"),
     "validation_adversarial_loss": ("validation cross entropy, adversarial", VERMILION, "-"),
 }
+_FIGURE4_LOSSES: _Curves = {
+    "train_clean_loss": ("train, CE(x)", BLUE, "--"),
+    "validation_clean_loss": ("validation, CE(x)", BLUE, "-"),
+    "train_adversarial_loss": ("train, β KL(x, x′)", VERMILION, "--"),
+    "validation_adversarial_loss": ("validation, CE(x′)", VERMILION, "-"),
+}
 _NULL_SPACE: _Curves = {
     "projected_gradient_norm": ("projected gradient of NPDA", GREEN, "-"),
     "head_offset_in_row_space": ("head offset outside the null space", ORANGE, "-"),
@@ -126,7 +132,7 @@ def npat_figure4(plan: Plan, layout: Layout) -> Figure:
                 losses.set_title(f"{name} on {dataset.name}{seeds}", loc="left")
                 if histories:
                     mean = pd.concat(histories).groupby("epoch", as_index=False).mean()
-                    _curves(losses, mean, _LOSSES)
+                    _curves(losses, mean, _FIGURE4_LOSSES)
                     _curves(accuracies, mean, _ACCURACIES, factor=100)
                 else:
                     losses.text(0.5, 0.5, NOT_RUN, ha="center", transform=losses.transAxes, color=GREY)

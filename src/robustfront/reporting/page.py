@@ -131,15 +131,19 @@ def _facts(plan: Plan, records: dict[str, dict[str, Any]], evaluating: float) ->
 
     versions = [item for record in records.values() for item in (record.get("versions") or {}).items()]
     libraries = [f"{library} {version}" for library, version in sorted(set(versions))]
-    training = sum(record.get("seconds") or 0 for record in records.values())
+    training, validation = (
+        sum(record.get(key) or 0 for record in records.values()) for key in ("seconds", "validation_seconds")
+    )
+    spent = {"training steps": training, "their validation": validation, "evaluation": evaluating}
     peak = max((record.get("peak_memory_bytes") or 0 for record in records.values()), default=0)
     started = [record["started"] for record in records.values() if record.get("started")]
     finished = [record["finished"] for record in records.values() if record.get("finished")]
     seeds = sorted({run.config.seed for run in plan.runs.values()})
     return {
-        "Runs": f"{len(plan.runs)}, seeds {', '.join(map(str, seeds))}",
+        "Runs": f"{len(plan.runs)}, seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}",
         "Device": seen("device"),
-        "Time": f"{wording.duration(training)} of training, {wording.duration(evaluating)} of evaluation",
+        "Time": ", ".join(f"{wording.duration(time)} of {what}" for what, time in spent.items() if time)
+        or UNKNOWN,
         "Peak memory of a run": wording.size(peak) if peak else UNKNOWN,
         "Trained": f"{min(started)} to {max(finished)}" if started and finished else UNKNOWN,
         "Code": f"robustfront {seen('robustfront')}, commit {seen('commit')}",
@@ -156,7 +160,7 @@ def _run_facts(plan: Plan, run: PlannedRun, record: dict[str, Any]) -> dict[str,
     return {
         "starts from": start or UNKNOWN,
         "kept epoch": f"{kept} of {run.config.training.epochs}" if kept else UNKNOWN,
-        "training": wording.duration(seconds) if seconds else UNKNOWN,
+        "training steps": wording.duration(seconds) if seconds else UNKNOWN,
         "images/s": f"{speed:,.0f}" if speed else UNKNOWN,
         "peak memory": wording.size(memory) if memory else UNKNOWN,
     }

@@ -132,11 +132,13 @@ PAPER: Sequence[Section] = (
         "figure4",
         "Figure 4: training dynamics",
         "figures/npat_figure4",
-        text="Loss, and accuracy with robustness, after each epoch of NPDA + PGD-AT and NPGD + PGD-AT. The "
-        "paper shows its own curves as a picture and prints no numbers.",
-        alt="Line plots over the epochs of training, a column for NPDA and one for NPGD: above, clean and "
-        "adversarial cross entropy; below, clean and adversarial accuracy; each on training and on "
-        "validation images.",
+        text="Loss, and accuracy with robustness, after each epoch of NPDA + PGD-AT and NPGD + PGD-AT. x′: "
+        "attacked, on training images by the method's own attack, on validation images by plain PGD, "
+        "which is why the two part for NPDA. The paper shows its own curves as a picture and prints no "
+        "numbers.",
+        alt="Line plots over the epochs of training, a column for NPDA and one for NPGD: above, the clean "
+        "and the adversarial part of the training loss and the cross entropy of clean and attacked "
+        "validation images; below, clean and adversarial accuracy, on training and on validation images.",
     ),
     TableSection("table3", "Table 3: adversarial coefficient β", "tables/npat_table3"),
     FigureSection(

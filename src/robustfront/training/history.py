@@ -15,6 +15,7 @@ COLUMNS = [
     "epoch",
     "lr",
     "seconds",
+    "validation_seconds",
     "images_per_second",
     "train_loss",
     "train_clean_loss",

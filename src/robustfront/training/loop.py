@@ -182,7 +182,9 @@ class Trainer:
         row |= self.sums.means(self.images) | self.method.diagnostics()
         last = self.epoch + 1 == self.training.epochs
         if last or (self.epoch + 1) % self.training.validation.every == 0:
+            began = time.monotonic()
             row |= self._judge()
+            row["validation_seconds"] = time.monotonic() - began
         if bad := not_finite(row):
             raise self._diverged(f"{', '.join(bad)} of epoch {self.epoch + 1}")
         self.history.append(row)

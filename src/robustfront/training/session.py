@@ -198,6 +198,7 @@ def _write(
         **execution,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=sum(row["seconds"] for row in outcome.history),
+        validation_seconds=sum(row.get("validation_seconds") or 0 for row in outcome.history),
         images_per_second=statistics.median(row["images_per_second"] for row in outcome.history),
         peak_memory_bytes=_peak_memory(device),
         selected_epoch=outcome.selected_epoch,

@@ -117,6 +117,8 @@ class Measured:
         for seed in seeds:
             fell = [self._fell(found[seed], condition.error) for found in runs.values()]
             outcomes_by_seed.append(pd.concat(fell, axis=1, join="inner").to_numpy())
+        if condition.error != "clean" and all(self._helpless(fell) for fell in outcomes_by_seed):
+            raise Unknown("under this attack all of these models do no better than guessing")
         weights = np.array(list(condition.weights.values()))
         n = len(outcomes_by_seed[0])
         if len(seeds) > 1:
@@ -127,6 +129,11 @@ class Measured:
         pair = sorted(weights) == [-1.0, 1.0]
         p = mcnemar(*fell_of_runs.T).p if pair else None
         return _in_points(paired_interval(fell_of_runs @ weights, *extremes, confidence), n, p)
+
+    def _helpless(self, fell: np.ndarray) -> bool:
+        """Whether every model (column) is wrong at least as often as a guess: then there is no comparing."""
+        classes = next(iter(self._rows.values()))["label"].nunique()
+        return bool((fell.mean(axis=0) >= 1 - 1 / classes).all())
 
     def masked(self, runs: Collection[str]) -> list[str]:
         return [name for name in runs if self._masking(name) == "failed"]

@@ -98,10 +98,15 @@ def _counts(table: pd.DataFrame) -> list[str]:
     """`In print: 20 holds, 7 contradicted`, a line per source."""
     found = []
     for suite, part in table.groupby("suite", sort=False):
-        counts = part["verdict"].value_counts()
+        here = part[(part["dataset"] != "") | (suite == PUBLISHED)]
+        counts = here["verdict"].value_counts()
         words = (IN_PRINT if suite == PUBLISHED else MEASURED).values()
-        source = _source({"suite": suite})
-        found.append(f"{source}: {', '.join(f'{counts[word]} {word}' for word in words if word in counts)}")
+        listed = [f"{counts[word]} {word}" for word in words if word in counts]
+        if absent := sorted(set(part["published_as"]) - set(here["published_as"])):
+            listed.append(
+                f"{len(part) - len(here)} on {', '.join(absent)}, which this scale has no data set for"
+            )
+        found.append(f"{_source({'suite': suite})}: {', '.join(listed)}")
     return found
 
 
