@@ -106,6 +106,19 @@ def test_deviations_name_the_runs_they_hold_for(page):
     assert "weights <from scratch> & not ImageNet (st, seed 0)" in page.text
 
 
+@pytest.mark.parametrize(
+    ("kept", "words"), [(1, "(st, seed 0)"), (4, "(all runs but pgd-at, seed 2)"), (5, "(all runs)")]
+)
+def test_deviations_of_most_runs_name_the_others(reported, kept, words):
+    last = [run for run in reported.plan.runs if "pgd-at" in run and "s2" in run]
+    runs = [run for run in reported.plan.runs if run not in last] + last
+    for position, run in enumerate(runs):
+        path = reported.layout.run(run) / "manifest.json"
+        write_json(path, read_json(path) | {"deviations": ["half as long"] * (position < kept)})
+    write_page(reported.plan, reported.layout.results, reported.reports)
+    assert f"half as long {words}" in Page((reported.reports / "index.html").read_text("utf-8")).text
+
+
 def test_published_and_reproduced_numbers_stand_in_one_table(page):
     assert "Published, CIFAR10 Reproduced, normalised space Reproduced, pixel space" in page.text
     assert "5.69 84.28 84.18 5.00 [1.0, 10.0] 95.00 [91.0, 100.0] 96.00 [92.0, 100.0]" in page.text

@@ -123,7 +123,7 @@ def npat_figure4(plan: Plan, layout: Layout) -> Figure:
     """
     with styled():
         figure = Figure(figsize=(10.5, 5.4 * len(plan.datasets)), layout="constrained")
-        grid = figure.subplots(2 * len(plan.datasets), 2, squeeze=False, sharex=True)
+        grid = figure.subplots(2 * len(plan.datasets), 2, squeeze=False, sharex=True, sharey="row")
         for position, (dataset_id, dataset) in enumerate(plan.datasets.items()):
             for column, (run, name) in enumerate(FIGURE4.items()):
                 histories = [read_history(layout, found.id) for found in plan.find(run, dataset_id)]

@@ -191,6 +191,13 @@ def _deviations(plan: Plan, records: dict[str, dict[str, Any]]) -> dict[str, str
     for run in plan.runs.values():
         for text in records[run.id].get("deviations") or []:
             found.setdefault(text, []).append(run_title(plan, run))
-    return {
-        text: "all runs" if len(runs) == len(plan.runs) else ", ".join(runs) for text, runs in found.items()
-    }
+    everything = [run_title(plan, run) for run in plan.runs.values()]
+    return {text: _among(runs, everything) for text, runs in found.items()}
+
+
+def _among(runs: list[str], everything: list[str]) -> str:
+    """Those runs, or all but the others, whichever is shorter to say."""
+    others = [run for run in everything if run not in runs]
+    if not others:
+        return "all runs"
+    return ", ".join(runs) if len(runs) <= len(others) else f"all runs but {', '.join(others)}"
