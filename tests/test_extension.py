@@ -9,6 +9,7 @@ import yaml
 
 import small_params
 from robustfront.planning import load_plan
+from robustfront.reporting.other_runs import other_runs
 
 
 def test_the_documented_method_trains_like_any_other(project: Path, tmp_path: Path):
@@ -33,6 +34,7 @@ def test_the_documented_method_trains_like_any_other(project: Path, tmp_path: Pa
 
     plan = load_plan(tmp_path / "params.yaml")
     (clp,) = (run for run in plan.runs if "clp-l0.5" in run)
+    assert "clp" in other_runs(plan)  # which the page compares with the paper's
     robustfront("data", plan.runs[clp].dataset_id)
     robustfront("train", plan.runs[clp].config.init)
     robustfront("train", clp)
