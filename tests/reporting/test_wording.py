@@ -1,6 +1,6 @@
 import pytest
 
-from robustfront.config.schema import AutoAttackEvaluation, PGDEvaluation, Suite, Threat
+from robustfront.config.schema import AutoAttackEvaluation, Normalisation, PGDEvaluation, Suite, Threat
 from robustfront.reporting import wording
 
 
@@ -23,6 +23,21 @@ def test_durations(seconds, text):
 @pytest.mark.parametrize(("count", "text"), [(812 * 2**20, "812 MiB"), (1.5 * 2**30, "1.5 GiB")])
 def test_sizes(count, text):
     assert wording.size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("std", "shown"),
+    [
+        ((0.5, 0.5, 0.5), " (about 4.0/255 in pixels)"),
+        ((0.24706, 0.24353, 0.26157), " (about 1.9 to 2.1/255 in pixels)"),
+    ],
+)
+def test_a_radius_of_the_normalised_space_is_also_given_in_pixels(std, shown):
+    normalisation = Normalisation(mean=(0.5,) * 3, std=std)
+    found = wording.threat(Threat(eps=8 / 255, space="normalised"), normalisation)
+    assert f"ε = 8/255 of (x − mean)/std{shown}, clipped" in found
+    for plain in (Threat(eps=8 / 255), Threat(norm="l2", eps=1.0, space="normalised")):
+        assert wording.threat(plain, normalisation) == wording.threat(plain)
 
 
 def test_a_suite_names_its_space_clip_and_attacks():

@@ -149,7 +149,8 @@ def _notes(table: pd.DataFrame) -> list[str]:
     if (reproduced.groupby("suite")["n"].nunique() > 1).any():
         notes.append(
             "n differs between attacks: a smaller n is a part of the same test images, drawn with the shares "
-            "of their classes and the same for every model."
+            "of their classes and the same for every model. Columns of different n differ by chance, too; "
+            "whether AutoAttack is weaker than PGD is checked on the images that both saw."
         )
     if (reproduced["seeds"] == 1).any():
         notes.append("[low, high]: Wilson 95 % interval over the test images of one seed.")

@@ -109,7 +109,7 @@ def measure(
                 lines.append(key | source | column | {"error_percent": numbers[row["row"], attack]})
             runs = [run.id for run in plan.find(str(row["run"]), dataset_id)]
             for suite_id, suite in plan.suites.items():
-                threat = wording.threat(suite.threat)
+                threat = wording.threat(suite.threat, dataset.normalisation)
                 source = {"suite": suite.name, "space": suite.threat.space, "threat": threat}
                 here = measured[measured["run_id"].isin(runs) & (measured["suite_id"] == suite_id)]
                 status = "reproduced" if runs else NOT_RUN

@@ -1,6 +1,6 @@
 """Scales, threat models, attacks and quantities in words, the same in every table, figure and page."""
 
-from robustfront.config.schema import AutoAttackEvaluation, EvaluationAttack, Suite, Threat
+from robustfront.config.schema import AutoAttackEvaluation, EvaluationAttack, Normalisation, Suite, Threat
 
 NORMS = {"linf": "L∞", "l2": "L2"}
 
@@ -19,11 +19,24 @@ def length(value: float) -> str:
     return decimal
 
 
-def threat(model: Threat) -> str:
-    """One line: norm, radius, the space it is measured in, and the box that is clipped to."""
+def threat(model: Threat, normalisation: Normalisation | None = None) -> str:
+    """One line: norm, radius, the space it is measured in, and the box that is clipped to.
+
+    With a data set's `normalisation`, a radius of the normalised space is also given in pixels.
+    """
     unit = "of (x − mean)/std" if model.space == "normalised" else "of pixels in [0, 1]"
     box = "valid images" if model.clip == "image" else "[0, 1] after normalisation"
-    return f"{NORMS[model.norm]}, ε = {length(model.eps)} {unit}, clipped to {box}"
+    radius = f"ε = {length(model.eps)} {unit}{_in_pixels(model, normalisation)}"
+    return f"{NORMS[model.norm]}, {radius}, clipped to {box}"
+
+
+def _in_pixels(model: Threat, normalisation: Normalisation | None) -> str:
+    """` (about 2.0/255 in pixels)`; nothing where the radius is one in pixels already, or an L2 one."""
+    if normalisation is None or model.space == "pixel" or model.norm != "linf":
+        return ""
+    radii = [255 * model.eps * std for std in normalisation.std]
+    low, high = (f"{radius:.1f}" for radius in (min(radii), max(radii)))
+    return f" (about {low if low == high else f'{low} to {high}'}/255 in pixels)"
 
 
 def attack(name: str, settings: EvaluationAttack) -> str:
