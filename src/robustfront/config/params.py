@@ -8,11 +8,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from robustfront.config.analyses import Analysis
-from robustfront.config.layers import Layer, written_at
+from robustfront.config.layers import Layer, dotted, written_at
 from robustfront.config.quantities import Count, Distinct, Name, Positive, ProperFraction, Seed
 from robustfront.config.runs import NamedRun, expand
 from robustfront.config.schema import Ascent, Config, Dataset, Model, Suite, Threat, Training
-from robustfront.config.validation import LISTED, did_you_mean, validate
+from robustfront.config.validation import LISTED, describe, did_you_mean, validate
 from robustfront.config.yaml_loader import load_yaml
 from robustfront.errors import ConfigError
 
@@ -102,6 +102,7 @@ def load_params(path: Path) -> Params:
     for name, data in file.scales.items():
         layers = [Layer("defaults", file.defaults), Layer(f"scales.{name}", data)]
         layers = [_named_suites(layer, source) for layer in layers]
+        _check_overlaid(layers[0], layers[1], source)
         scales[name] = _scale(layers, datasets, {*names, *runs}, source)
     _check_known(file.scale, scales, f"{source}: scale")
     extensions = [path.parent / name for name in file.extensions]
@@ -133,6 +134,20 @@ def _scale(layers: list[Layer], datasets: Collection[str], runs: Collection[str]
                 "use that, or attacks of kind pgd"
             )
     return scale
+
+
+def _check_overlaid(base: Layer, over: Layer, source: str) -> None:
+    """ConfigError where a mapping lies over a value that is none, which it would silently replace."""
+    for key, value in over.data.items():
+        below = base.data.get(key)
+        if not isinstance(value, Mapping) or below is None:
+            continue
+        if not isinstance(below, Mapping):
+            raise ConfigError(
+                f"{source}: {dotted(base.where, key)} = {describe(below)}: must be a mapping of keys to "
+                f"values, as {dotted(over.where, key)} is"
+            )
+        _check_overlaid(base.at(key), over.at(key), source)
 
 
 def _named(layer: Layer, name: str, source: str) -> Layer:
