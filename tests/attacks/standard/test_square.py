@@ -4,7 +4,7 @@ from authors import NORMS, Recorder, curved, images, problem, recorded, sturdy_i
 from pyautoattack.square import SquareAttack
 from torch import Tensor, nn
 
-from robustfront.attacks.standard.square import square
+from robustfront.attacks.standard.square import AT_ONCE, square
 
 
 def generator() -> torch.Generator:
@@ -28,8 +28,9 @@ def first_times(queries: list[Tensor]) -> Tensor:
 
 
 def test_every_query_for_linf_is_that_of_the_authors_and_none_is_repeated(
-    in_float64: None,
+    in_float64: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(AT_ONCE, "cpu", 1)
     model = curved().double()
     x, y = sturdy_images(model, 1)
     expected = asked_by_authors(model, x, y, "linf", 0.005)
@@ -40,6 +41,22 @@ def test_every_query_for_linf_is_that_of_the_authors_and_none_is_repeated(
     assert len(expected) == 3001
     assert len(queries) < 2700
     torch.testing.assert_close(first_times(queries), first_times(expected), rtol=0, atol=1e-9)
+
+
+def test_trying_candidates_ahead_changes_nothing(in_float64: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = curved().double()
+    x, y = images(model, 12)
+
+    def run(network: nn.Module) -> Tensor:
+        return square(problem(network, "linf", 0.04), x, y, generator=generator(), queries=600).x_adv
+
+    ahead = run(model)
+    batches = len(recorded(run, model))
+    monkeypatch.setitem(AT_ONCE, "cpu", 1)
+    one_by_one = run(model)
+    assert len(recorded(run, model)) > 1.2 * batches
+    assert 0 < (ahead != x).flatten(1).any(dim=1).sum() < 12
+    torch.testing.assert_close(ahead, one_by_one, rtol=0, atol=1e-12)
 
 
 def test_every_query_for_l2_is_that_of_the_authors(in_float64: None) -> None:

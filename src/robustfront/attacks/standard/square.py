@@ -2,13 +2,16 @@
 
 A candidate is kept if the margin z_y - max_{k != y} z_k falls. An image that falls is done with.
 
-For linf (Algorithm 2) all images of a batch get the same square with the same sign per channel. Once the
-squares are small, many candidates are the current point itself, or one tried in vain from that very point
-before: these are not asked about again, which changes nothing.
+For linf (Algorithm 2) all images of a batch get the same squares with the same signs. So it is known what
+will be tried next if a candidate is rejected, as nearly all are in the end: of few images several candidates
+each are asked about at once, and those after the first one that is kept are asked about again. Candidates
+that are the current point itself, or were tried in vain from that very point before, are left out. None of
+this changes the search.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -22,18 +25,23 @@ FIRST_SHARE = 0.8
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 """After these queries the share of pixels that a square covers is halved."""
 
-TICK_EVERY = 100
+AT_ONCE = {"cpu": 32}
+"""Candidates for linf worth asking about at once, by kind of device."""
+AT_ONCE_ELSEWHERE = 512
+PATIENCE = 50
+"""One more candidate is tried ahead for so many queries that are over: at first, many are kept."""
 
 
 @dataclass
 class _State(Standing):
-    """Of each image: the original, the current point and its margin, and the query that led to it."""
+    """Of each image: the original, the point reached, its margin, the query that led there, the next one."""
 
     x: Tensor
     labels: Tensor
     now: Tensor
     margin: Tensor
     since: Tensor
+    at: Tensor
 
 
 def square(
@@ -53,6 +61,45 @@ def square(
     return outcome
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """What each query tries, whatever came of the ones before: (queries,) and, `step`, (queries, C, 1, 1)."""
+
+    side: Tensor
+    top: Tensor
+    left: Tensor
+    step: Tensor
+    earlier: Tensor
+    """The last query before that tries the same; -1: none."""
+
+    @classmethod
+    def drawn(cls, queries: int, shape: torch.Size, eps: float, generator: torch.Generator) -> _Plan:
+        channels, height, width = shape
+        draws = torch.rand(queries, 2 + channels, generator=generator)
+        side = torch.tensor([_side(query, height, width, at_least=1) for query in range(queries)])
+        top, left = (draws[:, 0] * (height - side)).long(), (draws[:, 1] * (width - side)).long()
+        signs = _signs(draws[:, 2:])
+        earlier, last = [], dict[tuple[int, ...], int]()
+        for query, tried in enumerate(
+            torch.stack([side, top, left, *signs.long().unbind(1)], dim=1).tolist()
+        ):
+            earlier.append(last.get(tuple(tried), -1))
+            last[tuple(tried)] = query
+        return cls(side, top, left, 2 * eps * signs.view(-1, channels, 1, 1), torch.tensor(earlier))
+
+    def to(self, device: torch.device) -> _Plan:
+        return _Plan(*(getattr(self, field.name).to(device) for field in dataclasses.fields(self)))
+
+    def steps(self, queries: Tensor, height: int, width: int) -> Tensor:
+        """What the given `queries` (B, L) add to an image, (B, L, C, H, W)."""
+        rows, columns = (torch.arange(n, device=queries.device) for n in (height, width))
+        side, top, left = (of[queries].unsqueeze(-1) for of in (self.side, self.top, self.left))
+        inside = ((rows >= top) & (rows < top + side)).unsqueeze(-1) & (
+            (columns >= left) & (columns < left + side)
+        ).unsqueeze(-2)
+        return self.step[queries] * inside.unsqueeze(2)
+
+
 def _linf(
     problem: Problem,
     x: Tensor,
@@ -65,29 +112,30 @@ def _linf(
     channels, height, width = x.shape[1:]
     stripes = _signs(torch.rand(len(x), channels, 1, width, generator=generator)).to(x.device)
     state = _start(problem, x, labels, (x + problem.eps * stripes).clamp(0, 1), outcome)
-    draws = torch.rand(queries, 2 + channels, generator=generator)
-    signs = _signs(draws[:, 2:])
-    steps = (2 * problem.eps * signs).view(queries, 1, channels, 1, 1).to(x.device)
-    last_with: dict[tuple[int, ...], int] = {}
-    for query in range(queries):
-        if len(state.index) == 0:
-            return
-        if query % TICK_EVERY == 0:
-            tick(query / queries)
-        side = _side(query, height, width, at_least=1)
-        top, left = (int(draws[query, axis] * (span - side)) for axis, span in ((0, height), (1, width)))
-        window = (..., slice(top, top + side), slice(left, left + side))
-        x_part, part = state.x[window], state.now[window]
-        changed = (part + steps[query]).clamp(x_part - problem.eps, x_part + problem.eps).clamp(0, 1)
-        candidate = (side, top, left, *signs[query].int().tolist())
-        earlier = last_with.get(candidate, -1)
-        last_with[candidate] = query
-        new = (changed != part).flatten(1).any(dim=1) & (state.since >= earlier)
-        rows = new.nonzero().squeeze(1)
-        if len(rows):
-            points = state.now[rows]
-            points[window] = changed[rows]
-            state = _look(problem, state, rows, points, query, outcome)
+    plan = _Plan.drawn(queries, x.shape[1:], problem.eps, generator).to(x.device)
+    at_once = AT_ONCE.get(x.device.type, AT_ONCE_ELSEWHERE)
+    while len(state.index):
+        slowest = int(state.at.min())
+        tick(slowest / queries)
+        ahead = min(max(at_once // len(state.index), 1), 1 + slowest // PATIENCE)
+        nexts = state.at.unsqueeze(1) + torch.arange(ahead, device=x.device)
+        tried = nexts.clamp(max=queries - 1)
+        x_wide, now = state.x.unsqueeze(1), state.now.unsqueeze(1)
+        points = now + plan.steps(tried, height, width)
+        points = points.clamp(x_wide - problem.eps, x_wide + problem.eps).clamp(0, 1)
+        new = (points != now).flatten(2).any(dim=2) & (state.since.unsqueeze(1) >= plan.earlier[tried])
+        new &= nexts < queries
+        margin = torch.full(new.shape, float("inf"), dtype=state.margin.dtype, device=x.device)
+        if new.any():
+            label = state.labels.unsqueeze(1).expand_as(new)[new]
+            margin[new] = _margin(problem.search(points[new]), label)
+        notable = (margin < state.margin.unsqueeze(1)) | (margin <= 0)
+        first = torch.where(notable.any(dim=1), notable.int().argmax(dim=1), ahead - 1)
+        row = torch.arange(len(first), device=x.device)
+        query = nexts[row, first]
+        fell = _settle(problem, state, points[row, first], margin[row, first], query, outcome)
+        state.at = query + 1
+        state = state.only(~fell & (state.at < queries))
 
 
 def _l2(
@@ -99,14 +147,16 @@ def _l2(
     tick: Tick,
     outcome: Outcome,
 ) -> None:
-    """Algorithm 3: two windows per candidate; the second one's budget is spent in the first one."""
+    """Algorithm 3: two windows per candidate; the budget of the second is spent in the first.
+
+    How many random numbers a query takes depends on how many images still stand, so none is tried ahead.
+    """
     channels, height, width = x.shape[1:]
     state = _start(problem, x, labels, _tiles(problem, x, generator), outcome)
     for query in range(queries):
         if len(state.index) == 0:
             return
-        if query % TICK_EVERY == 0:
-            tick(query / queries)
+        tick(query / queries)
         side = _side(query, height, width, at_least=3)
         corners = torch.rand(4, generator=generator)
         tops, lefts = (corners[0::2] * (height - side)).long(), (corners[1::2] * (width - side)).long()
@@ -126,7 +176,9 @@ def _l2(
         delta[second] = 0
         delta[first] = shape
         points = (state.x + problem.eps * problem.unit(delta)).clamp(0, 1)
-        state = _look(problem, state, torch.arange(len(points), device=x.device), points, query, outcome)
+        margin = _margin(problem.search(points), state.labels)
+        fell = _settle(problem, state, points, margin, torch.full_like(state.at, query), outcome)
+        state = state.only(~fell)
 
 
 def _start(problem: Problem, x: Tensor, labels: Tensor, start: Tensor, outcome: Outcome) -> _State:
@@ -134,23 +186,21 @@ def _start(problem: Problem, x: Tensor, labels: Tensor, start: Tensor, outcome: 
     fell = problem.fooled(margin <= 0, start, labels)
     index = torch.arange(len(x), device=x.device)
     outcome.record(index, start, fell)
-    return _State(index, x, labels, start, margin, torch.full_like(index, -1)).only(~fell)
+    since, at = torch.full_like(index, -1), torch.zeros_like(index)
+    return _State(index, x, labels, start, margin, since, at).only(~fell)
 
 
-def _look(
-    problem: Problem, state: _State, rows: Tensor, points: Tensor, query: int, outcome: Outcome
-) -> _State:
-    """Moves the images `rows` to their `points` where that is better; what falls is recorded and dropped."""
-    labels, index = state.labels[rows], state.index[rows]
-    margin = _margin(problem.search(points), labels)
-    fell = problem.fooled(margin <= 0, points, labels)
-    outcome.record(index, points, fell)
-    better = margin < state.margin[rows]
-    moved = rows[better]
-    state.now[moved], state.margin[moved], state.since[moved] = points[better], margin[better], query
-    kept = torch.ones(len(state.index), dtype=torch.bool, device=fell.device)
-    kept[rows] = ~fell
-    return state.only(kept)
+def _settle(
+    problem: Problem, state: _State, points: Tensor, margin: Tensor, query: Tensor, outcome: Outcome
+) -> Tensor:
+    """Moves each image to its candidate where that is better. Returns which fell, having recorded them."""
+    fell = problem.fooled(margin <= 0, points, state.labels)
+    outcome.record(state.index, points, fell)
+    better = margin < state.margin
+    state.now = torch.where(better.view(-1, 1, 1, 1), points, state.now)
+    state.margin = torch.where(better, margin, state.margin)
+    state.since = torch.where(better, query, state.since)
+    return fell
 
 
 def _margin(logits: Tensor, labels: Tensor) -> Tensor:
