@@ -79,7 +79,7 @@ def autoattack(
             _hook(authors, run, report)
             z_adv, _ = authors.run_standard_evaluation(z, labels, batch_size=batch_size)
         else:
-            search = _Scaled(Bfloat16(model), wrapped.a) if attack.engine == "fast-bf16" else wrapped
+            search = Scaled(Bfloat16(model), wrapped.a) if attack.engine == "fast-bf16" else wrapped
             problem = Problem(
                 _channels_last(wrapped), _channels_last(search), ball.threat.norm, settings["eps"]
             )
@@ -108,7 +108,7 @@ def batch_statistics_layers(model: nn.Module) -> list[str]:
     return [name for name, layer in modules if isinstance(layer, kind) and layer.running_mean is None]
 
 
-class _Scaled(nn.Module):
+class Scaled(nn.Module):
     """z -> f(clip(z / a, 0, 1)), with a (1, C, 1, 1).
 
     The gradient passes the clip unchanged. Torch's own is 0 from the boundary on, where black and white
@@ -125,7 +125,7 @@ class _Scaled(nn.Module):
 
 
 @contextmanager
-def _prepared(model: nn.Module, ball: Ball, x: Tensor) -> Iterator[tuple[_Scaled, Tensor, dict[str, Any]]]:
+def _prepared(model: nn.Module, ball: Ball, x: Tensor) -> Iterator[tuple[Scaled, Tensor, dict[str, Any]]]:
     """The wrapped model, z, and the settings every attack takes; in float32 and without side effects."""
     if ball.threat.clip != "image":
         raise ConfigError(
@@ -140,7 +140,7 @@ def _prepared(model: nn.Module, ball: Ball, x: Tensor) -> Iterator[tuple[_Scaled
     if any(module.training for module in model.modules()):
         raise ValueError("the model is in train mode; call model.eval() before attacking it")
     a = ball.scale.min() / ball.scale
-    wrapped = _Scaled(model, a).eval()
+    wrapped = Scaled(model, a).eval()
     radius = ball.threat.eps * ball.scale.min().item()
     settings = {"norm": NORMS[ball.threat.norm], "eps": radius, "device": x.device}
     logger, trace = logging.getLogger("auto-attack"), sys.gettrace()
@@ -183,7 +183,7 @@ def _channels_last(network: nn.Module) -> Network:
     return lambda z: network(z.to(memory_format=torch.channels_last))
 
 
-def _unwrapped(wrapped: _Scaled, z_adv: Tensor, z: Tensor, x: Tensor, ball: Ball) -> Tensor:
+def _unwrapped(wrapped: Scaled, z_adv: Tensor, z: Tensor, x: Tensor, ball: Ball) -> Tensor:
     """x' of z'. The projection takes off rounding only; images the attack left alone come back bit by bit."""
     changed = (z_adv != z).flatten(1).any(dim=1).view(-1, 1, 1, 1)
     return torch.where(changed, ball.project(z_adv / wrapped.a, x), x).detach()
