@@ -1,6 +1,6 @@
 """AutoAttack by our engines and by pyautoattack on trained models: the verdict on every image, and the time.
 
-    python -m benchmarks.autoattack RESULTS --suite pixel-space --images 64 [--runs PATTERN ...] [--engines ...]
+    python -m benchmarks.autoattack RESULTS --suite pixel-space --images 64 [--runs PATTERN ...]
 
 RESULTS is a folder of results: its runs are attacked as the suite of that name says, by pyautoattack as one
 uses it (weights not frozen, NCHW) and by each engine, in turn, one batch and one thread. A row per run goes
