@@ -43,7 +43,7 @@ def test_every_query_for_linf_is_that_of_the_authors_and_none_is_repeated(
     torch.testing.assert_close(first_times(queries), first_times(expected), rtol=0, atol=1e-9)
 
 
-def test_trying_candidates_ahead_changes_nothing(in_float64: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trying_candidates_ahead_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     model = curved().double()
     x, y = images(model, 12)
 
