@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import jupytext
+import pandas as pd
 import pytest
 import yaml
 
@@ -15,10 +16,16 @@ from robustfront.reporting.page import write_page
 
 
 @pytest.fixture
-def real_plan(project, tmp_path, write_artefacts):
-    """The digits scale of params.yaml with two of its runs, in a folder, with synthetic artefacts."""
+def seeds(request):
+    """Those of the plan: 0 alone unless a test asks for more."""
+    return getattr(request, "param", [0])
+
+
+@pytest.fixture
+def real_plan(project, tmp_path, write_artefacts, seeds):
+    """The digits scale of params.yaml with three of its runs, in a folder, with synthetic artefacts."""
     content = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
-    content["scales"]["digits"]["runs"] = ["st", "npda-pgd"]
+    content["scales"]["digits"] |= {"runs": ["st", "npda-pgd", "npgd-frozen"], "seeds": seeds}
     params = tmp_path / "params.yaml"
     params.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     plan = load_plan(params, "digits")
@@ -45,12 +52,16 @@ def run_in_this_process(notebook, parameters):
             names.update(parameters)
 
 
-def test_the_notebooks_make_what_the_page_shows(project, real_plan, parameters, tmp_path):
+@pytest.mark.parametrize("seeds", [[0], [0, 1, 2]], indirect=True)
+def test_the_notebooks_make_what_the_page_shows(project, real_plan, parameters, seeds, tmp_path):
     notebooks = sorted((project / "notebooks").glob("*.py"))
     for notebook in notebooks:
         run_in_this_process(notebook, parameters)
     write_page(real_plan, tmp_path / "results", tmp_path / "reports")
     assert len(notebooks) > 3
+    table = pd.read_csv(tmp_path / "reports" / "tables" / "other_runs.csv")
+    assert set(table["run"]) == {"npgd-frozen", "st", "npda-pgd"}
+    assert set(table["seeds"]) == {len(seeds)}
 
 
 def test_an_executed_notebook_is_a_page_of_its_own(project, parameters, tmp_path):
