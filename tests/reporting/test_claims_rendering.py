@@ -83,3 +83,6 @@ def test_html_marks_verdicts_in_words_and_colours(stem):
     assert '<span class="passed">holds</span>' in text
     assert '<span class="quiet">undecided at this scale</span>' in text
     assert text.count("<details>") == text.count('<th scope="rowgroup"') == len(load_claims())
+    on_svhn = sum("SVHN" in claim.datasets for claim in load_claims())
+    assert text.count('colspan="2" data-source="Here"') == on_svhn
+    assert "CIFAR10 → digits: numbers of the paper on CIFAR10, beside models trained here on digits" in text

@@ -12,18 +12,23 @@ from robustfront.reporting.rendering import latex_text, template, write_formats
 from robustfront.reporting.tables import PUBLISHED
 
 HEADING = "NPAT (S000): claims"
+ARROW = " → "
 _LOOKS = {True: "passed", False: "failed", None: "quiet"}
 _CLASSES = {words[truth]: look for words in (IN_PRINT, MEASURED) for truth, look in _LOOKS.items()}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One source's verdict on a claim. `numbers`: of the comparison that decides, with interval and bound."""
+    """One source's verdict on a claim. `numbers`: of the comparison that decides, with interval and bound.
+
+    `absent`: no data set of the scale stands for that of the paper.
+    """
 
     source: str
     word: str
     numbers: str
     reason: str
+    absent: bool
 
     @property
     def detail(self) -> str:
@@ -52,8 +57,14 @@ def write_claims(table: pd.DataFrame, stem: Path) -> None:
     entries = [_entry(part) for _, part in table.groupby("claim", sort=False)]
     headings = [verdict.source for verdict in next(iter(entries[0].rows.values()))]
     scale, counts = str(table["scale"].iloc[0]), _counts(table)
+    pairs = dict.fromkeys(data for entry in entries for data in entry.rows if ARROW in data)
     html = template("claims.html.j2").render(
-        title=HEADING, scale=scale, counts=counts, headings=headings, entries=entries
+        title=HEADING,
+        scale=scale,
+        counts=counts,
+        headings=headings,
+        entries=entries,
+        pairs=[pair.split(ARROW) for pair in pairs],
     )
     texts = {
         "csv": table.to_csv(index=False, lineterminator="\n"),
@@ -69,8 +80,9 @@ def _entry(part: pd.DataFrame) -> Entry:
     for line in part.to_dict("records"):
         data = str(line["published_as"])
         if line["dataset"] and str(line["dataset"]).upper() != data:
-            data += f" → {line['dataset']}"
-        verdict = Verdict(_source(line), str(line["verdict"]), _numbers(line), str(line["reason"]))
+            data += f"{ARROW}{line['dataset']}"
+        absent = not line["dataset"] and line["suite"] != PUBLISHED
+        verdict = Verdict(_source(line), str(line["verdict"]), _numbers(line), str(line["reason"]), absent)
         rows.setdefault(data, []).append(verdict)
     about = part.iloc[0].astype(str)
     return Entry(about["claim"], about["statement"], about["where"], about["bounds_reason"], rows)
