@@ -78,7 +78,7 @@ def main() -> None:
             for result in compare(task, store, seed):
                 print(result, file=sys.stderr, flush=True)
                 results.append(result)
-    write(results, options.out)
+        write(results, options.out)
 
 
 def compare(task: Task, store: Store, seed: int) -> Iterator[Result]:
@@ -201,10 +201,10 @@ def _tasks(options: argparse.Namespace) -> Iterator[Task]:
         epochs = dict.fromkeys(epochs, options.epochs)
     yield Task("digits", params.datasets["digits"], digits, digits.model, epochs)
     if options.mnist.is_dir() and not options.epochs:
-        splits = schema.Splits(train=4000, validation=500, test=2000)
+        splits = schema.Splits(train=2000, validation=500, test=2000)
         dataset = params.datasets["mnist"].model_copy(update={"path": str(options.mnist), "splits": splits})
         small = params.scales["mnist"].model.model_copy(update={"depth": 10, "width": 8})
-        yield Task("mnist, 4000 images", dataset, params.scales["mnist"], small, dict.fromkeys(epochs, 5))
+        yield Task("mnist, 2000 images", dataset, params.scales["mnist"], small, dict.fromkeys(epochs, 4))
 
 
 def _options() -> argparse.Namespace:
