@@ -50,7 +50,7 @@ def main() -> None:
         if index == 0:
             entrants += contestants.evaluation(work, budget, rivals=rivals)
             entrants += contestants.null_space(work, budget)
-            entrants += contestants.levers(work, budget)
+            entrants += contestants.levers(work, budget, compiled=options.compile)
             entrants += contestants.linearity(work, budget)
             rounds = options.rounds
         else:  # the rest of the story is told
@@ -108,6 +108,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--images", type=Path, help="folder with CIFAR-10's archive or cifar-10-batches-py/")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks", help="folder of the tables")
+    parser.add_argument("--compile", action="store_true", help="measure torch.compile, too")
     parser.add_argument("--quick", action="store_true", help="a tiny network: tests the benchmark")
     return parser.parse_args()
 

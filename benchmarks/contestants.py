@@ -113,8 +113,8 @@ def evaluation(work: Workload, budget: Budget, *, rivals: Sequence[str]) -> Iter
     yield make("ours, bf16", replace(ours, bf16=True, copied=True).run, note="what trainings run", bf16=True)
 
 
-def levers(work: Workload, budget: Budget) -> Iterator[Contestant]:
-    """One measure more each time."""
+def levers(work: Workload, budget: Budget, *, compiled: bool) -> Iterator[Contestant]:
+    """One measure more each time; `compiled`: torch.compile, too."""
     count, steps = len(work.labels), budget.steps
     schedule = {"eps": EPS, "step_size": STEP_SIZE, "steps": steps}
     title = budget.title(LEVERS)
@@ -126,6 +126,9 @@ def levers(work: Workload, budget: Budget) -> Iterator[Contestant]:
     yield make("+ channels-last", last.run)
     yield make("+ bfloat16 autocast", replace(last, bf16=True).run, bf16=True)
     yield make("+ folded copy", replace(last, bf16=True, copied=True).run, bf16=True)
+    if compiled:
+        ours = Ours(work.copy(channels_last=True), work, steps, bf16=True, copied=True)
+        yield make("+ torch.compile", partial(_compiling, ours.run), bf16=True)
 
 
 def linearity(work: Workload, budget: Budget) -> Iterator[Contestant]:
@@ -170,6 +173,14 @@ def _as_installed(run: Callable[[], Any]) -> Callable[[], Any]:
             cudnn.deterministic, cudnn.allow_tf32 = ours
 
     return call
+
+
+def _compiling(run: Callable[[], Tensor]) -> None:
+    attacks.compile_stand_ins(True)
+    try:
+        run()
+    finally:
+        attacks.compile_stand_ins(False)
 
 
 def _repeat(operation: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor) -> None:

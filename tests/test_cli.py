@@ -145,6 +145,27 @@ def test_a_device_that_is_not_there_is_one_line(device: str, run: Any, params: P
     assert err.startswith(f"error: --device {device}: ")
 
 
+@pytest.mark.parametrize(
+    ("option", "variable", "wanted"), [((), "", False), (("--compile",), "", True), ((), "1", True)]
+)
+def test_compilation_is_an_option_and_a_variable(
+    option: tuple[str, ...],
+    variable: str,
+    wanted: bool,
+    run: Any,
+    params: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from robustfront.training import session
+
+    seen: list[bool] = []
+    monkeypatch.setattr(session, "train", lambda *arguments: seen.append(arguments[-1]))
+    monkeypatch.setenv("ROBUSTFRONT_COMPILE", variable)
+    run_id = next(iter(load_plan(params).runs))
+    assert run("--params", params, "train", run_id, "--device", "cpu", *option)[0] == 0
+    assert seen == [wanted]
+
+
 def test_wrong_usage_is_clicks_message(run: Any, params: Path) -> None:
     assert run("--params", params, "trian")[0] == 2
     assert run("--params", params, "train")[0] == 2

@@ -2,6 +2,8 @@
 
 import copy
 import gc
+import warnings
+from collections.abc import Iterator
 from contextlib import nullcontext
 
 import pytest
@@ -105,7 +107,7 @@ def test_only_batches_of_the_captured_shape_are_replayed(capturing: list[torch.S
     model = network()
     folded = fold(model, torch.float32)
     expected = [model.features(x) for x in (X, X[:4])]
-    standin._replay_as_graphs(folded, X)
+    folded.features = standin._quicker("CUDA graphs", standin._capture, folded.features, X)
     found = [folded.features(x) for x in (X, X[:4])]
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
     assert capturing == [X.shape]
@@ -119,7 +121,7 @@ def test_a_failing_capture_is_told_and_done_without(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(torch.cuda, "make_graphed_callables", refuse)
     folded = fold(network(), torch.float32)
     with pytest.warns(UserWarning, match=r"without CUDA graphs, more slowly: operation not .* capturing$"):
-        standin._replay_as_graphs(folded, X)
+        folded.features = standin._quicker("CUDA graphs", standin._capture, folded.features, X)
     torch.testing.assert_close(folded.features(X), network().features(X), rtol=1e-5, atol=1e-6)
 
 
@@ -130,7 +132,71 @@ def test_memory_running_out_in_a_capture_is_not_hidden(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(torch.cuda, "make_graphed_callables", exhausted)
     with pytest.raises(torch.OutOfMemoryError):
-        standin._replay_as_graphs(fold(network(), torch.float32), X)
+        standin._quicker("CUDA graphs", standin._capture, network().features, X)
+
+
+# -------------------------------------------------------------------------------------------- compilation
+@pytest.fixture
+def compiling(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Stands for torch.compile, which takes half a minute; what it was called with."""
+    calls: list[str] = []
+
+    def compile(function, *, dynamic):  # type: ignore[no-untyped-def]
+        calls.append("compile")
+
+        def compiled(images: torch.Tensor) -> torch.Tensor:
+            calls.append("with gradient" if images.requires_grad and torch.is_grad_enabled() else "without")
+            return function(images)
+
+        return compiled
+
+    monkeypatch.setattr(torch, "compile", compile)
+    attacks.compile_stand_ins(True)
+    yield calls
+    attacks.compile_stand_ins(False)
+
+
+def test_one_graph_serves_passes_with_and_without_gradient(compiling: list[str]) -> None:
+    model = network()
+    with torch.autocast("cpu", torch.bfloat16):
+        attacked = attacks.stand_in(model, X)
+        with torch.no_grad():
+            found = attacked(X)
+        assert not found.requires_grad
+        attacks.input_gradient(attacked, X, Y)
+        attacks.input_gradient(attacked, X[:4], Y[:4])  # of another shape: not compiled anew
+        torch.testing.assert_close(found, fold(model, torch.bfloat16)(X), rtol=0.02, atol=0.02)
+    assert compiling == ["compile", *3 * ["with gradient"]]
+
+
+@pytest.mark.usefixtures("compiling")
+def test_without_a_compiler_it_goes_on_and_says_why_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("No working C++ compiler found\nmore")
+
+    monkeypatch.setattr(torch, "compile", refuse)
+    model = network()
+    with torch.autocast("cpu", torch.bfloat16):
+        with pytest.warns(
+            UserWarning, match="without torch.compile, more slowly: No working C.. compiler found$"
+        ):
+            first = attacks.stand_in(model, X)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert attacks.stand_in(model, X) is first
+        first(X)
+
+
+@pytest.mark.slow
+def test_compiled_attack_is_the_eager_one_but_for_rounding() -> None:
+    model = network()
+    exact = attacks.input_gradient(model, X, Y)
+    with torch.autocast("cpu", torch.bfloat16):
+        eager = attacks.input_gradient(attacks.stand_in(model, X), X, Y)
+        attacks.compile_stand_ins(True)
+        found = attacks.input_gradient(attacks.stand_in(copy.deepcopy(model), X), X, Y)
+        attacks.compile_stand_ins(False)
+    assert 0 < (found - exact).norm() < 2 * (eager - exact).norm()
 
 
 @pytest.mark.gpu

@@ -248,3 +248,12 @@ def test_a_checkpoint_that_does_not_fit_is_named(small_project, stop_after) -> N
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ArtefactError, match=rf"{path}: the checkpoint is damaged .*; delete {path.parent}"):
         small_project.train("npda")
+
+
+def test_compilation_is_asked_for_and_recorded(small_project, monkeypatch) -> None:
+    asked = []
+    monkeypatch.setattr(session, "compile_stand_ins", asked.append)
+    run = small_project.run("npgd")
+    session.train(run, load_methods(), small_project.layout, torch.device("cpu"), compiled=True)
+    assert asked == [True]
+    assert artefacts.read_json(small_project.layout.run(run.id) / "manifest.json")["compiled"] is True

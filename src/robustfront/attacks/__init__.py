@@ -11,12 +11,22 @@ if TYPE_CHECKING:
     from robustfront.attacks import objectives
     from robustfront.attacks.ball import Ball
     from robustfront.attacks.engine import frozen, input_gradient, iterates, pgd
-    from robustfront.attacks.standin import stand_in
+    from robustfront.attacks.standin import compile_stand_ins, stand_in
 
-__all__ = ["Ball", "frozen", "input_gradient", "iterates", "objectives", "pgd", "stand_in"]
+__all__ = [
+    "Ball",
+    "compile_stand_ins",
+    "frozen",
+    "input_gradient",
+    "iterates",
+    "objectives",
+    "pgd",
+    "stand_in",
+]
 
 _MODULES = {
     "Ball": "ball",
+    "compile_stand_ins": "standin",
     "frozen": "engine",
     "input_gradient": "engine",
     "iterates": "engine",

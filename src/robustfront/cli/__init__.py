@@ -92,8 +92,14 @@ def data(options: Options, dataset_id: str, raw: Path) -> None:
 @click.option(
     "--devices", type=click.IntRange(1), default=1, help="Share every batch out to so many; same results."
 )
+@click.option(
+    "--compile/--no-compile",
+    "compiled",
+    envvar="ROBUSTFRONT_COMPILE",
+    help="torch.compile for bf16 attacks: half a minute at the start, and other rounding.",
+)
 @click.pass_obj
-def train(options: Options, run_id: str, device: str, devices: int) -> None:
+def train(options: Options, run_id: str, device: str, devices: int, compiled: bool) -> None:
     """Train one run, or go on where it was stopped."""
     planned = options.pick(options.plan.runs, run_id, "run")
     from robustfront.devices import choose_device, choose_devices
@@ -102,12 +108,13 @@ def train(options: Options, run_id: str, device: str, devices: int) -> None:
     if devices > 1:
         where = ["--params", options.params, "--scale", options.plan.scale, "--results", options.results]
         command = [sys.executable, "-m", "robustfront", *map(str, where), "train", run_id]
+        command += ["--compile"] if compiled else []
         sys.exit(launch(command, choose_devices(device, devices)))
     from robustfront.training.session import train as train_run
 
     chosen = choose_device(device)
     with joined(chosen) as world:
-        train_run(planned, options.plan.methods, options.layout, chosen, world)
+        train_run(planned, options.plan.methods, options.layout, chosen, world, compiled)
 
 
 @cli.command()

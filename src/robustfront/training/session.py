@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from robustfront import checksums
 from robustfront.artefacts import Layout, require_writable
+from robustfront.attacks import compile_stand_ins
 from robustfront.data.store import Store, load
 from robustfront.devices import enough_memory
 from robustfront.errors import ArtefactError, ConfigError
@@ -35,12 +36,18 @@ if TYPE_CHECKING:
 
 
 def train(
-    planned: PlannedRun, methods: Registry, layout: Layout, device: torch.device, world: World = ALONE
+    planned: PlannedRun,
+    methods: Registry,
+    layout: Layout,
+    device: torch.device,
+    world: World = ALONE,
+    compiled: bool = False,
 ) -> None:
     """Trains a run, or goes on where it was stopped, and writes its model, history and manifest.
 
     A run that has all three is left alone. In a `world` of several processes each of them calls this, and the
-    first one writes; a training may go on in a world of another size.
+    first one writes; a training may go on in a world of another size. `compiled` asks for `torch.compile`
+    where attacks are in bf16.
 
     Needs the data set, and the init run and projector if the config names them (ArtefactError otherwise).
     ConfigError if the method or the batch size does not suit the world; RunLocked if another process is at
@@ -54,7 +61,8 @@ def train(
             (folder / name).is_file() for name in ("model.safetensors", "history.csv", "manifest.json")
         )
         if not any(world.any(finished)):
-            _train(planned, methods, layout, device, world, stop)
+            compile_stand_ins(compiled)
+            _train(planned, methods, layout, device, world, stop, compiled)
         elif world.first:
             print(f"{planned.id}: is trained already; delete {folder} to train it again", file=sys.stderr)
 
@@ -66,6 +74,7 @@ def _train(
     device: torch.device,
     world: World,
     stop: list[int],
+    compiled: bool,
 ) -> None:
     started = datetime.now(UTC)
     store = load(layout.dataset(planned.dataset_id), device)
@@ -100,6 +109,7 @@ def _train(
             "started": started.isoformat(timespec="seconds"),
             "resumed": resumed,
             "devices": world.size,
+            "compiled": compiled,
         }
         _write(planned, outcome, layout, device, methods, facts)
 
