@@ -91,12 +91,12 @@ def invalidate(reports: Path) -> None:
 def stamp(results: Path, reports: Path) -> Path:
     """A file newer than every file of the report, so that Snakemake makes all of it anew.
 
-    Newer also than files from a machine whose clock is ahead.
+    Newer also than files from a machine whose clock is ahead, and of new content, as Snakemake takes a small
+    file of known content for old whatever its time.
     """
     newest = max((path.stat().st_mtime for path in reports.rglob("*")), default=0.0)
     path = results / "report-stamp.txt"
-    if not path.exists():
-        write_text(path, "Its time is when the report was last found to be out of date.\n")
+    write_text(path, f"The report was found out of date at {time.time_ns()} ns.\n")
     moment = max(time.time(), newest + 1)
     os.utime(path, (moment, moment))
     return path

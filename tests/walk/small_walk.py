@@ -1,0 +1,60 @@
+"""params.yaml at the start of a walk."""
+
+from typing import Any
+
+
+def walk_params() -> dict[str, Any]:
+    """Three runs, two suites, two analyses; the same keys as the project's own file."""
+    ascent = {"steps": 2, "step_size": 0.1}
+    threat = {"norm": "linf", "eps": 0.2, "space": "normalised"}
+    budget = {"epochs": 2, "batch_size": 128, "optimizer": {"lr": 0.05}, "schedule": {"kind": "cosine"}}
+    attacks = {"pgd-20": {"kind": "pgd", "steps": 3, "step_size": 0.1}}
+    return {
+        "scale": "tiny",
+        "rank_tolerance": 1.0e-5,
+        "runs": {
+            "st": {"method": "standard", "loss": "ce"},
+            "pgd-at": {"method": "pgd_at", "init": "st"},
+            "npgd-pgd": {"method": "npgd", "init": "st", "generator": "pgd", "beta": 1.5},
+        },
+        "datasets": {
+            "digits": {
+                "source": "digits",
+                "splits": {"validation": 100, "test": 100},
+                "normalisation": {"mean": [0.3], "std": [0.38]},
+            }
+        },
+        "scales": {
+            "tiny": {
+                "note": "a test",
+                "datasets": ["digits"],
+                "seeds": [0],
+                "model": {"depth": 10, "width": 4},
+                "threat": threat,
+                "attack": ascent | {"start": "gaussian"},
+                "training": {
+                    "standard": budget,
+                    "adversarial": budget | {"validation": {"threat": threat, "attack": ascent}},
+                },
+                "suites": {
+                    "paper-space": {"threat": threat, "attacks": attacks, "masking": False},
+                    "pixel-space": {
+                        "threat": threat | {"space": "pixel", "eps": 0.9},
+                        "attacks": attacks,
+                        "masking": False,
+                    },
+                },
+                "analyses": {
+                    "landscape": {"kind": "landscape", "runs": ["st"], "images": 2, "points": 3, "span": 0.1},
+                    "null-space": {
+                        "kind": "null-space",
+                        "runs": ["npgd-pgd"],
+                        "images": 20,
+                        "threat": threat,
+                        "attack": ascent,
+                    },
+                },
+                "throughput": {"gflops": 10},
+            }
+        },
+    }
