@@ -8,7 +8,7 @@ import pytest
 
 from robustfront.artefacts import Layout, write_text
 from robustfront.checksums import made_from, write_record
-from robustfront.planning import Plan, load_plan
+from robustfront.planning import Plan, load_plan, load_plans
 from robustfront.planning.sources import source_digest
 from robustfront.reporting import freshness
 from robustfront.upkeep import inventory
@@ -37,7 +37,7 @@ class TextProject:
 
     @property
     def plans(self) -> list[Plan]:
-        return [load_plan(self.params, scale) for scale in ("tiny", "wide")]
+        return [*load_plans(self.params)[0].values()]
 
     def id(self, name: str) -> str:
         (found,) = (run.id for run in self.plan.runs.values() if name in run.names)

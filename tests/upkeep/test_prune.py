@@ -18,10 +18,10 @@ def test_nothing_wanted_is_an_orphan(finished_project) -> None:
 
 
 def test_what_no_scale_names_is_found_and_removed(finished_project) -> None:
-    (projector,), (suite,) = finished_project.plan.projectors, finished_project.plan.suites
+    (projector,) = finished_project.plan.projectors
     run, (dataset,) = finished_project.id("st"), finished_project.plan.datasets
     write_text(finished_project.reports / "figures" / "training" / f"{run}.svg", "x")
-    finished_project.edit(**{"datasets/digits/splits": {"validation": 100, "test": 400}})
+    finished_project.edit(**{"datasets/digits/splits": {"validation": 120, "test": 400}})
     found = orphans(finished_project)
     assert ("projector", f"results/projectors/{projector}") in found
     assert ("data set", f"results/datasets/{dataset}") in found

@@ -1,4 +1,4 @@
-"""Forwards a command to the engine server: `command_client.py SOCKET NAME [ARGUMENT ...]`; its exit code is ours."""
+"""Forwards a command to the engine server: `command_client.py SOCKET NAME [ARGUMENT ...]`."""
 
 import json
 import os

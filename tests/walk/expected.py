@@ -1,7 +1,7 @@
 """What should be there for a params.yaml, computed from its text alone: no planner, ids, files or engines.
 
-Understands the part of params.yaml that the walk edits. Names of things are hashes of what decides them, as in
-`stand_in`.
+Understands the part of params.yaml that the walk edits. Things are named by hashes of what decides them, as
+in `stand_in`.
 """
 
 import copy
@@ -32,7 +32,7 @@ class Expected:
 
 def expect(params: dict[str, Any]) -> Expected:
     (scale,) = params["scales"].values()
-    ((name, dataset),) = params["datasets"].items()
+    (dataset,) = params["datasets"].values()
     splits = {"train": None, "test_limit": None, "seed": 0} | dataset["splits"]
     images = token("images", dataset["source"], splits)
     jobs: dict[Key, set[Key]] = {("data", images): set()}

@@ -1,6 +1,5 @@
 """The steps of a walk. Each leaves a project that must pass `Walker.check`."""
 
-import contextlib
 import os
 import random
 from collections.abc import Callable
@@ -64,7 +63,7 @@ def experiment(walker: Walker) -> None:
     walker.dvc("exp", "run", "--quiet", "--set-param", f"runs.npgd-pgd.beta={beta}")
     done = walker.jobs()
     trained = {job for job in done if job[0] == "train"}
-    walker._agree(
+    walker.agree(
         "trained by the experiment", trained, {j for j in wanted.todo(walker.there) if j[0] == "train"}
     )
     walker.there |= wanted.todo(walker.there)
@@ -118,8 +117,7 @@ def delete_an_outcome(walker: Walker) -> None:
     else:
         walker.dvc("repro")
     done = [job for job in walker.jobs() if job[0] not in ("notebook", "page")]
-    if path.parents[0].name in ("eval", "analysis") or path.parent.name:
-        walker._agree("verbs after a file was deleted", {job[0] for job in done} <= {verb}, True)
+    walker.agree("jobs after a file was deleted", [job[0] for job in done], [verb])
     walker.commit()
 
 
@@ -142,7 +140,7 @@ def other_code(walker: Walker) -> None:
     walker.make("snakemake")  # nothing: checked there
     said = walker.robustfront("status", ok=(1,))
     seeds = len(walker.params["scales"]["tiny"]["seeds"])
-    walker._agree("runs stale by code", said.count("sources"), seeds)
+    walker.agree("runs stale by code", said.count("sources"), seeds)
     walker.robustfront("prune", "--stale", "--yes")
     with_own = {*expect(walker.params).jobs}
     without = walker.params | {"runs": {name: run for name, run in runs.items() if name != "own"}}
@@ -192,8 +190,7 @@ def walk(walker: Walker, steps: list[Callable[[Walker], None]]) -> None:
     walker.commit()
     walker.check()
     for number, step in enumerate(steps):
-        with contextlib.suppress(ValueError):
-            print(number, step.__name__, flush=True)
+        print(number, step.__name__, flush=True)
         try:
             step(walker)
             walker.check()

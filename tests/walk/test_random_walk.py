@@ -1,6 +1,5 @@
 """Snakemake and DVC over one graph, for a long time: they never disagree, never lie and never repeat work."""
 
-import copy
 import random
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from walker import start
     ids=["short", "long"],
 )
 def test_random_walk(count: int, seed: int, project: Path, tmp_path: Path) -> None:
-    walker, server = start(tmp_path, project, copy.deepcopy(walk_params()), seed)
+    walker, server = start(tmp_path, project, walk_params(), seed)
     try:
         walk(walker, schedule(random.Random(seed), count))
     finally:

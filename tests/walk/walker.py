@@ -1,4 +1,4 @@
-"""A person working in a copy of the project: edits, reverts, prunes, clones; and what must hold after each step."""
+"""A person at work in a copy of the project, and what must hold after each step."""
 
 import copy
 import json
@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -130,11 +129,11 @@ class Walker:
         done = self.jobs()
         reporting = {job for job in done if job[0] in ("notebook", "page")}
         todo = wanted.todo(self.there)
-        self._agree("jobs", {job: done[job] for job in done if job not in reporting}, dict.fromkeys(todo, 1))
+        self.agree("jobs", {job: done[job] for job in done if job not in reporting}, dict.fromkeys(todo, 1))
         sources = sorted(path.stem for path in (self.root / "notebooks").glob("*.py"))
         every = {("page",), *(("notebook", name) for name in sources)}
         fresh = every if self.report != wanted.report else set()
-        self._agree("report", {job: done[job] for job in reporting}, dict.fromkeys(fresh, 1))
+        self.agree("report", {job: done[job] for job in reporting}, dict.fromkeys(fresh, 1))
         self.there |= todo
         self.report = wanted.report
         if engine == "snakemake":
@@ -145,7 +144,7 @@ class Walker:
     def check(self) -> None:
         """Both engines are idle and clean, our own verbs too, and every number is right."""
         wanted = expect(self.params)
-        self._agree("what is missing", wanted.todo(self.there), set())
+        self.agree("what is missing", wanted.todo(self.there), set())
         said = self.snakemake("--dry-run")
         if "Nothing to be done" not in said:
             raise Disagreement(f"snakemake is not idle:\n{said[-4000:]}")
@@ -155,14 +154,14 @@ class Walker:
         self.robustfront("status")
         self.robustfront("verify")
         self._check_numbers(wanted)
-        self._agree("jobs nobody asked for", dict(self.jobs()), {})
+        self.agree("jobs nobody asked for", dict(self.jobs()), {})
 
     def _check_numbers(self, wanted: Expected) -> None:
         text = "".join(wanted.lines)
         tables = sorted((self.root / "reports" / "tables").iterdir())
         figures = sorted((self.root / "reports" / "figures").glob("*.*"))
         for path in [*tables, *figures]:
-            self._agree(str(path), path.read_text(), text)
+            self.agree(str(path), path.read_text(), text)
         metrics = json.loads((self.root / "reports" / "metrics.json").read_text())["digits"]
         found, expected = {}, {}
         for line in wanted.lines:
@@ -170,10 +169,10 @@ class Walker:
             expected.setdefault((name, suite), []).append(int(count))
             found[name, suite] = metrics[name][suite]["clean"]
         means = {key: round(sum(values) / len(values) / 10, 4) for key, values in expected.items()}
-        self._agree("metrics.json", found, means)
-        self._agree("runs in metrics.json", set(metrics), {name for name, _ in expected})
+        self.agree("metrics.json", found, means)
+        self.agree("runs in metrics.json", set(metrics), {name for name, _ in expected})
 
-    def _agree(self, what: str, found: Any, expected: Any) -> None:
+    def agree(self, what: str, found: Any, expected: Any) -> None:
         if found != expected:
             raise Disagreement(f"{what}:\nfound    {found}\nexpected {expected}")
 
@@ -217,7 +216,6 @@ def start(
         shutil.copy(project / name, walker.root)
     binaries = folder / "bin"
     binaries.mkdir()
-    # The address is relative, as a socket's must be short; each command finds it beside itself.
     address = binaries / "s"
     forward = f"exec {sys.executable} -I -S {HERE / 'command_client.py'} {address}"
     for name in ("snakemake", "dvc", "robustfront", "stand-in"):
@@ -248,6 +246,3 @@ def start(
 def _script(path: Path, line: str) -> None:
     path.write_text(f"#!/bin/sh\n{line}\n")
     path.chmod(0o755)
-
-
-Step = Callable[[Walker], None]

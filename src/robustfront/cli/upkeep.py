@@ -77,10 +77,10 @@ def verify(options: Options) -> None:
 def snapshot(options: Options) -> None:
     """Record finished work in DVC, so that `dvc status` is clean and `dvc repro` has nothing to do."""
     found = _status(options)
-    from robustfront.config.params import load_params
+    from robustfront.planning import load_plan
     from robustfront.upkeep.snapshot import snapshot as record
 
-    click.echo(record(options.plan, found, load_params(options.params).scale))
+    click.echo(record(options.plan, found, load_plan(options.params).scale))
 
 
 @click.command()

@@ -91,14 +91,15 @@ def invalidate(reports: Path) -> None:
 def stamp(results: Path, reports: Path) -> Path:
     """A file newer than every file of the report, so that Snakemake makes all of it anew.
 
-    Newer also than files from a machine whose clock is ahead, and of new content, as Snakemake takes a small
-    file of known content for old whatever its time.
+    Files from a machine whose clock is ahead are dated back for that. The content is new too, as Snakemake
+    takes a small file of known content for old whatever its time.
     """
-    newest = max((path.stat().st_mtime for path in reports.rglob("*")), default=0.0)
+    now = time.time()
+    for path in reports.rglob("*"):
+        if path.is_file() and path.stat().st_mtime >= now:
+            os.utime(path, (now - 1, now - 1))
     path = results / "report-stamp.txt"
     write_text(path, f"The report was found out of date at {time.time_ns()} ns.\n")
-    moment = max(time.time(), newest + 1)
-    os.utime(path, (moment, moment))
     return path
 
 
