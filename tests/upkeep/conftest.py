@@ -37,7 +37,7 @@ class TextProject:
 
     @property
     def plans(self) -> list[Plan]:
-        return [*load_plans(self.params)[0].values()]
+        return [*load_plans(self.params).values()]
 
     def id(self, name: str) -> str:
         (found,) = (run.id for run in self.plan.runs.values() if name in run.names)
