@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-LOCKS = ["requirements.lock", "requirements-slurm.lock", "requirements-bootstrap.lock"]
+LOCKS = sorted(path.name for path in Path(__file__).parents[1].glob("requirements*.lock"))
 
 
 def pins(path: Path) -> dict[str, set[str]]:
