@@ -162,3 +162,12 @@ def test_what_is_written_reads_the_same_by_yaml_1_2_and_1_1(value: object) -> No
 
 def test_order_is_kept_and_small_floats_have_a_point() -> None:
     assert dump_yaml({"z": 1e-5, "a": [1, None, True]}) == "z: 1.0e-05\na:\n- 1\n- null\n- true\n"
+
+
+def test_an_anchor_that_is_given_twice_is_the_nearer_one(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("a: &x 1\nb: *x\nc: &x 2\nd: *x\n")
+    assert load_yaml(path) == {"a": 1, "b": 1, "c": 2, "d": 2}
+    assert not recwarn.list

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from robustfront.data.download import fetch
 from robustfront.data.sources import OFFICIAL, File, Source
@@ -287,6 +288,20 @@ def test_two_processes_download_a_file_once(server, tmp_path):
         thread.join()
     assert (tmp_path / "images.bin").read_bytes() == CONTENT
     assert len(server.requests) == 1
+
+
+def test_a_process_that_waits_for_another_says_so(server, tmp_path, capsys):
+    server.answers["/images.bin"] = [serve()]
+    second = threading.Thread(target=fetch, args=(source(server.mirror()), tmp_path))
+    told = ""
+    with FileLock(tmp_path / ".lock"):
+        second.start()
+        while not told:
+            told = capsys.readouterr().err
+        assert not server.requests
+    second.join()
+    assert told.strip() == f"{tmp_path}: waiting for another process that downloads into it"
+    assert (tmp_path / "images.bin").read_bytes() == CONTENT
 
 
 def test_a_folder_that_cannot_be_written_is_named(server, tmp_path):

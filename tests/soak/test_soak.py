@@ -29,12 +29,13 @@ def soaking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Soak]:
 def test_killed_once(soaking: Soak, name: str, number: signal.Signals) -> None:
     (job,) = (job for job in JOBS if job.name == name)
     tally = Tally()
-    soaking.round(job, tally, kills=1, number=number)
-    assert tally.identical == 1
+    while not tally.killed:
+        soaking.round(job, tally, kills=1, number=number)
+    assert tally.identical == tally.rounds
 
 
 @pytest.mark.slow
 def test_soak(tmp_path: Path) -> None:
-    tallies = soak(tmp_path, seed=0, rounds=2, kills=3)
+    tallies = soak(tmp_path, seed=0, kills=6)
     assert sum(tally.killed for tally in tallies.values()) >= 30
-    assert all(tally.identical == tally.rounds == 2 for tally in tallies.values())
+    assert all(tally.identical == tally.rounds > 0 for tally in tallies.values())

@@ -6,11 +6,13 @@ That parser follows YAML 1.2, PyYAML follows 1.1: there `1e-3` is a text, `no` a
 
 import io
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML, SafeRepresenter, YAMLError
+from ruamel.yaml.error import ReusedAnchorWarning
 
 from robustfront.config.layers import dotted
 from robustfront.config.validation import describe
@@ -21,7 +23,9 @@ def load_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file; all keys in it are words. ConfigError naming file and line, or key."""
     text = _read(path)
     try:
-        data = YAML(typ="safe").load(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ReusedAnchorWarning)  # YAML allows it: the nearer one counts
+            data = YAML(typ="safe").load(text)
     except YAMLError as error:
         raise ConfigError(f"{path}{_line(error, text)}: not valid YAML: {_problem(error)}") from None
     except (

@@ -5,12 +5,14 @@ there by an HTTP range request (RFC 9110, section 14): within one call after a g
 call. A file gets its final name only once its checksum is right; a wrong download is removed.
 """
 
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import requests
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 from urllib3.exceptions import HTTPError
 
@@ -50,7 +52,7 @@ def fetch(source: Source, folder: Path, *, test: bool = True, pause: float = 0.5
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock"), requests.Session() as session:
+        with _turn(folder), requests.Session() as session:
             for file in missing():
                 failures = _download(session, source.mirrors, file, folder, pause)
                 if failures:
@@ -63,6 +65,23 @@ def fetch(source: Source, folder: Path, *, test: bool = True, pause: float = 0.5
             f"{error.filename or folder}: cannot be written: {error.strerror or error}; free the disk or "
             "fix the permissions, then start again"
         ) from error
+
+
+@contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """Waits, having said so, while another process downloads into `folder`: both want the same files."""
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(
+            f"{folder}: another process downloads into it: waiting for that one", file=sys.stderr, flush=True
+        )
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def placement(files: Sequence[File], folder: Path, mirrors: Sequence[str] = ()) -> str:
