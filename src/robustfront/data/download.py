@@ -74,9 +74,7 @@ def _turn(folder: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print(
-            f"{folder}: another process downloads into it: waiting for that one", file=sys.stderr, flush=True
-        )
+        print(f"{folder}: waiting for another process that downloads into it", file=sys.stderr, flush=True)
         lock.acquire()
     try:
         yield
