@@ -25,7 +25,7 @@ def problems(draw):
         test_limit=draw(st.one_of(st.none(), st.integers(1, 50))),
         seed=draw(st.integers(0, 2**31)),
     )
-    return splits, labels, draw(st.integers(1, 60))
+    return splits, labels, draw(labels_of)
 
 
 @settings(deadline=None)
@@ -39,7 +39,7 @@ def test_sizes_are_as_asked_and_no_image_is_in_two_splits(problem):
     assert len(result.train) == splits.train or (
         splits.train is None and len(result.train) == len(labels) - splits.validation - own_test
     )
-    assert len(result.test) == min(splits.test_limit or 10**9, own_test or official)
+    assert len(result.test) == min(splits.test_limit or 10**9, own_test or len(official))
     from_train = [result.train, result.validation] + ([result.test] if own_test else [])
     together = np.concatenate(from_train)
     assert len(np.unique(together)) == len(together)
@@ -53,9 +53,12 @@ def test_sizes_are_as_asked_and_no_image_is_in_two_splits(problem):
 def test_a_counted_test_is_the_end_of_the_training_part(problem):
     splits, labels, official = problem
     result = split(splits, labels, official)
-    start = 0 if splits.test == "official" else len(labels) - splits.test
+    start, end = (0, len(official)) if splits.test == "official" else (len(labels) - splits.test, len(labels))
     assert result.official_test == (splits.test == "official")
-    assert result.test.tolist() == list(range(start, start + len(result.test)))
+    if splits.test_limit is None:
+        assert result.test.tolist() == list(range(start, end))
+    assert start <= result.test[0]
+    assert result.test[-1] < end
 
 
 @settings(deadline=None)
@@ -77,8 +80,8 @@ def test_every_prefix_of_the_order_is_apportioned_by_sainte_lague(labels, seed):
 def test_for_one_seed_the_training_size_changes_nothing_else(labels, seed, data):
     validation = data.draw(st.integers(1, len(labels) - 2))
     small = data.draw(st.integers(1, len(labels) - validation - 1))
-    a = split(Splits(validation=validation, train=small, seed=seed), labels, 5)
-    b = split(Splits(validation=validation, train=small + 1, seed=seed), labels, 5)
+    a = split(Splits(validation=validation, train=small, seed=seed), labels, labels[:5])
+    b = split(Splits(validation=validation, train=small + 1, seed=seed), labels, labels[:5])
     assert np.array_equal(a.validation, b.validation)
     assert set(a.train.tolist()) < set(b.train.tolist())
 
@@ -92,18 +95,28 @@ def test_the_seed_draws_validation_but_not_the_test():
     assert np.bincount(labels[a.train]).tolist() == [70] * 10
 
 
+def test_a_part_of_the_test_has_the_shares_of_its_classes_also_in_a_sorted_file():
+    labels, official = np.arange(100) % 5, np.repeat([0, 1, 2, 3, 4], 20)
+    limited = split(Splits(validation=10, test_limit=30), labels, official).test
+    assert np.bincount(official[limited]).tolist() == [6] * 5
+    less = split(Splits(validation=10, test_limit=10), labels, official).test
+    assert set(less) < set(limited)
+    held_out = split(Splits(validation=10, test=50, test_limit=10), np.sort(labels), None).test
+    assert np.bincount(np.sort(labels)[held_out]).tolist() == [0, 0, 2, 4, 4]
+
+
 def test_a_class_has_every_image_drawn_equally_often():
     labels = np.repeat([0, 1], [30, 10])
     hits = np.zeros(40)
     for seed in range(2000):
-        hits[split(Splits(validation=8, seed=seed), labels, 1).validation] += 1
+        hits[split(Splits(validation=8, seed=seed), labels, labels[:1]).validation] += 1
     # 8 of 40: 6 of 30 and 2 of 10, so each image is drawn with probability 1/5
     assert np.abs(hits / 2000 - 0.2).max() < 4.5 * np.sqrt(0.2 * 0.8 / 2000)
 
 
 def test_the_draw_is_pinned_so_that_no_version_or_platform_changes_a_published_split():
     labels = np.array([0, 1, 2, 1, 0, 2, 2, 1, 0, 0, 1, 2])
-    result = split(Splits(validation=4, train=4, seed=7), labels, 3)
+    result = split(Splits(validation=4, train=4, seed=7), labels, labels[:3])
     assert result.validation.tolist() == [3, 4, 6, 11]
     assert result.train.tolist() == [0, 2, 9, 10]
 

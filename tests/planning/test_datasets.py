@@ -36,7 +36,7 @@ def dataset(source: str = "mnist", splits: Any = None, channels: int = 1, **fiel
 def test_sizes_are_those_of_the_real_splits(source: str, splits: dict[str, int]) -> None:
     config = dataset(source, splits)
     labels = np.arange(SHAPES[source].train) % 10
-    indices = split(config.splits, labels, SHAPES[source].test)
+    indices = split(config.splits, labels, np.arange(SHAPES[source].test) % 10)
     assert train_images(config) == len(indices.train)
     assert test_images(config) == len(indices.test)
 

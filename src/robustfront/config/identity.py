@@ -47,4 +47,5 @@ _TRAINING_ONLY = {"name", "normalisation", "augmentation"}
 def _identity(dataset: Dataset) -> dict[str, Any]:
     """Without the published column shown beside ours, and without the place of files that a checksum pins."""
     pinned = dataset.source != "npz" or dataset.checksums is not None
-    return dataset.model_dump(mode="json", exclude={"published_as", *(("path",) if pinned else ())})
+    content = dataset.model_dump(mode="json", exclude={"published_as", *(("path",) if pinned else ())})
+    return content | (_DRAWN if dataset.splits.test_limit is not None else {})

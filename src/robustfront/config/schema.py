@@ -39,8 +39,10 @@ class Splits(Config):
     test: Literal["official"] | Count = Field(
         "official", description="the official test part, or that many of the last official training images"
     )
-    test_limit: Count | None = Field(None, description="keep only the first so many test images; null: all")
-    seed: Seed = Field(0, description="draws the validation images (and the training subset)")
+    test_limit: Count | None = Field(
+        None, description="keep only so many test images, drawn by `seed`; null: all"
+    )
+    seed: Seed = Field(0, description="draws the validation images and parts of the other splits")
 
 
 class Augmentation(Config):

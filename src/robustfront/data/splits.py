@@ -24,8 +24,8 @@ class Indices(NamedTuple):
     official_test: bool
 
 
-def split(splits: Splits, labels: np.ndarray, official_test: int | None) -> Indices:
-    """Draws the splits from `labels` (N,) of the official training part and the size of the test part.
+def split(splits: Splits, labels: np.ndarray, official_test: np.ndarray | None) -> Indices:
+    """Draws the splits from the `labels` (N,) of the official training part and those of the test part.
 
     The last images of the training part are the test if the config asks for a number of them; they are not
     drawn, so the seed does not change the test. ConfigError if there are too few images, or no test part.
@@ -36,9 +36,10 @@ def split(splits: Splits, labels: np.ndarray, official_test: int | None) -> Indi
                 "splits.test: this data set has no official test part; write how many of the last images "
                 "to hold out as test"
             )
-        pool, test = len(labels), np.arange(official_test)
+        pool, test, test_labels = len(labels), np.arange(len(official_test)), official_test
     else:
         pool, test = len(labels) - splits.test, np.arange(max(len(labels) - splits.test, 0), len(labels))
+        test_labels = labels[test]
     if pool < splits.validation + (splits.train or 1):
         raise ConfigError(
             f"splits: the official training part has {len(labels)} images, too few for {len(labels) - pool} "
@@ -49,7 +50,7 @@ def split(splits: Splits, labels: np.ndarray, official_test: int | None) -> Indi
     return Indices(
         train=np.sort(rest[: splits.train]),
         validation=np.sort(validation),
-        test=test[: splits.test_limit],
+        test=test[subset(test_labels, splits.test_limit or len(test), splits.seed)],
         official_test=splits.test == "official",
     )
 

@@ -130,7 +130,7 @@ def _classes(raw: Raw, dataset: Dataset) -> int:
 def _splits(raw: Raw, dataset: Dataset) -> dict[str, np.ndarray]:
     """The arrays of the artefact by name."""
     try:
-        indices = split(dataset.splits, raw.train.labels, None if raw.test is None else len(raw.test.labels))
+        indices = split(dataset.splits, raw.train.labels, None if raw.test is None else raw.test.labels)
     except ConfigError as error:
         raise ConfigError(f"dataset {dataset.name}: {error}") from None
     arrays: dict[str, np.ndarray] = {}
