@@ -8,6 +8,8 @@ from typing import Any
 from expected import expect
 from walker import EXTENSION, POOL, Walker
 
+from robustfront.planning import load_plan
+
 ENGINES = ("snakemake", "dvc repro")
 
 
@@ -108,8 +110,11 @@ def delete_an_outcome(walker: Walker) -> None:
         "analyse": "runs/*/analysis/*.json",
     }
     verb = walker.random.choice(sorted(kinds))
-    path = walker.random.choice(sorted((walker.root / "results").glob(kinds[verb])))
-    path.unlink()
+    plan = load_plan(walker.root / "params.yaml")
+    ids = {*plan.suites, *plan.analyses, "model"}
+    found = sorted((walker.root / "results").glob(kinds[verb]))
+    found = [path for path in found if {*path.parts} & {*plan.runs} and path.stem in ids]
+    walker.random.choice(found).unlink()
     walker.jobs()
     if walker.random.random() < 0.5:
         walker.snakemake()
@@ -177,11 +182,9 @@ STEPS: dict[Callable[[Walker], None], int] = {
 
 
 def schedule(chance: random.Random, count: int) -> list[Callable[[Walker], None]]:
-    """`count` steps; each kind at least once if there are enough."""
-    steps = list(STEPS)[:count]
-    steps += chance.choices(list(STEPS), list(STEPS.values()), k=count - len(steps))
-    chance.shuffle(steps)
-    return steps
+    """`count` steps: each kind once in any order, then as often as `STEPS` says."""
+    kinds = chance.sample(list(STEPS), k=len(STEPS))
+    return (kinds + chance.choices(list(STEPS), list(STEPS.values()), k=count))[:count]
 
 
 def walk(walker: Walker, steps: list[Callable[[Walker], None]]) -> None:
