@@ -10,11 +10,12 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 reproduce: .venv/installed
 	snakemake
 
+# By file, as some files share a finished project: loadgroup of pytest-xdist 3.8 does not work with pytest 9.2.
 test: .venv/installed
-	pytest -n auto --dist loadgroup -m "not slow and not gpu" tests
+	pytest -n auto --dist loadfile -m "not slow and not gpu" tests
 
 test-all: .venv/installed
-	pytest -n auto --dist loadgroup tests
+	pytest -n auto --dist loadfile tests
 
 # On a SLURM of this machine alone: docs/slurm.md
 test-slurm: slurm

@@ -7,8 +7,6 @@ import pytest
 
 from tiny import tiny_params
 
-pytestmark = pytest.mark.xdist_group("pipeline")
-
 REPORT = {"table", "figure", "training_curves", "page"}
 """Rules whose jobs take seconds."""
 

@@ -19,7 +19,7 @@ from loopback import Cluster
 from robustfront.models.weights import load_weights
 from tiny import tiny_params
 
-pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
+pytestmark = pytest.mark.slurm
 
 
 def params() -> dict:

@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 from soaking import JOBS, Soak, Tally, soak
 
-pytestmark = pytest.mark.xdist_group("soak")
-
 
 @pytest.fixture(scope="module")
 def soaking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Soak]:
