@@ -70,7 +70,7 @@ def main() -> None:
         rows = compare(folder, options.suite, options.images, options.engines, device)
         _append(rows)
         print(*rows, sep="\n", flush=True)
-    _render()
+    (DOCS / "autoattack.md").write_text(page(pd.read_csv(DOCS / "autoattack.csv")))
 
 
 def compare(
@@ -152,10 +152,11 @@ def _append(rows: list[dict[str, object]]) -> None:
         writer.writerows(rows)
 
 
-def _render() -> None:
-    """Totals per suite and engine, then every row."""
-    rows = pd.read_csv(DOCS / "autoattack.csv")
-    rows["data"] = rows["run"].str.extract(r"^(.*?)-(?:standard|pgd|trades|score|np|caat|frl)", expand=False)
+def page(rows: pd.DataFrame) -> str:
+    """Markdown: totals per data set, suite and engine, then every row."""
+    rows = rows.assign(
+        data=rows["run"].str.extract(r"^(.*?)-(?:standard|pgd|trades|score|np|caat|frl)", expand=False)
+    )
     counts = ["attacked", "fell_reference", "fell", "agree", "t_reference", "t"]
     by = ["data", "suite", "device", "engine"]
     totals = rows.groupby(by, sort=False).agg(models=("run", "nunique"), **{c: (c, "sum") for c in counts})
@@ -163,10 +164,11 @@ def _render() -> None:
     text = HEAD
     for title, table in zip(("In all", "Model by model"), tables, strict=True):
         shown = table.assign(ratio=(table["t_reference"] / table["t"]).round(2))
-        shown = shown.rename(columns={"t_reference": "pyautoattack, s", "t": "ours, s"}).round(1)
+        shown = shown.round({"t_reference": 1, "t": 1})
+        shown = shown.rename(columns={"t_reference": "pyautoattack, s", "t": "ours, s"})
         lines = [shown.columns, ["---"] * len(shown.columns), *shown.itertuples(index=False)]
         text += f"## {title}\n\n" + "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines) + "\n"
-    (DOCS / "autoattack.md").write_text(text.rstrip() + "\n")
+    return text.rstrip() + "\n"
 
 
 if __name__ == "__main__":
