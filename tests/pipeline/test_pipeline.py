@@ -86,7 +86,7 @@ def test_a_typo_in_params_stops_everything_with_one_readable_message(copy):
     output = copy.snakemake("--dry-run")
     assert output.returncode != 0
     message = "params.yaml: runs.npgd-pgd.betta: unknown key (did you mean 'beta'?)"
-    assert output.stdout.strip().splitlines()[-1] == message, "the message is the last line"
+    assert message in output.stdout.strip().splitlines()[-2:], "what matters stands at the end"
     assert "Traceback" not in output.stdout
 
 
