@@ -10,7 +10,7 @@ import argparse
 import csv
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,18 +75,18 @@ def main() -> None:
             prepare(task.dataset, Path("data/raw"), Path(folder))
             store = load(Path(folder), device)
         for seed in range(options.seeds):
-            for result in compare(task, store, seed):
+            for result in compare(task, store, seed, options.methods):
                 print(result, file=sys.stderr, flush=True)
                 results.append(result)
         write(results, options.out)
 
 
-def compare(task: Task, store: Store, seed: int) -> Iterator[Result]:
+def compare(task: Task, store: Store, seed: int, methods: Sequence[str]) -> Iterator[Result]:
     """One standard training, and from its weights each method in both precisions."""
     start = _train(task, store, seed, "standard", {"loss": "ce"}, "fp32", None)
-    for method, params in METHODS.items():
+    for method in methods:
         for precision in PRECISIONS:
-            model = _train(task, store, seed, method, params, precision, start)
+            model = _train(task, store, seed, method, METHODS[method], precision, start)
             yield Result(task.name, method, precision, seed, *_errors(task, store, model))
 
 
@@ -211,6 +211,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.equivalence", description=__doc__)
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each kind (default: 3)")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="default: all")
     parser.add_argument("--epochs", type=int, help="of every training; leaves MNIST out: tests the script")
     shared = ROOT.parent / "shared" / "data" / "mnist"
     parser.add_argument("--mnist", type=Path, default=shared, help="folder with MNIST's four .gz files")

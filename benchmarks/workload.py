@@ -85,7 +85,8 @@ class Workload:
         """A training of ours, set up as `robustfront train` does, on these images."""
         model = self.copy(channels_last=True).train()
         entry = load_methods()[method].method
-        attack = {"steps": steps, "step_size": STEP_SIZE, "start": "uniform"}
+        start = "uniform" if method == "pgd_at" else "gaussian"
+        attack = {"steps": steps, "step_size": STEP_SIZE, "start": start}
         given = {"threat": THREAT, "attack": attack} | params
         null_space = None
         if entry.needs_null_space:

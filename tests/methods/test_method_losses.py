@@ -196,3 +196,19 @@ def test_reference_of_the_score_generator_is_float32_under_autocast(model, batch
     with torch.autocast("cpu", torch.bfloat16):
         x_adv = method.craft(x, y, torch.Generator().manual_seed(0))
     assert torch.equal(x_adv, x), "the distance from itself has no gradient, unless the reference was rounded"
+
+
+@pytest.mark.parametrize("name", ["trades", "score"])
+@pytest.mark.parametrize(("start", "exact"), [("gaussian", True), ("uniform", False)])
+def test_first_step_from_a_near_start_is_float32_under_autocast(
+    name, start, exact, model, batch, make
+) -> None:
+    model.float()
+    x, y = batch[0].float(), batch[1]
+    x = torch.cat([x, 1 - x, x.flip(3), 1 - x.flip(3)])
+    y = y.repeat(4)
+    method = make(name, beta=1.0, attack={"steps": 1, "step_size": 0.01, "start": start})
+    expected = method.craft(x, y, torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = method.craft(x, y, torch.Generator().manual_seed(0))
+    assert torch.equal(found, expected) == exact

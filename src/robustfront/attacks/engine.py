@@ -36,6 +36,7 @@ def pgd(
     objective: Objective = objectives.ce,
     generator: torch.Generator | None = None,
     feature_gradient: FeatureGradient | None = None,
+    first: Classifier | None = None,
 ) -> Tensor:
     """Adversarial images x' (B, C, H, W) by projected gradient ascent on `objective` (Madry et al. 2018).
 
@@ -45,7 +46,8 @@ def pgd(
     host never waits for the device.
 
     `feature_gradient` maps dL/dh, float32 (B, D), at h = model.features(x) to what is propagated on to x
-    instead, in the same backward pass; NPDA puts its projector here (S000, Algorithm 1).
+    instead, in the same backward pass; NPDA puts its projector here (S000, Algorithm 1). The first step is
+    made on `first`, if given, without autocast.
     """
     x = x.detach()
 
@@ -59,10 +61,11 @@ def pgd(
             objective=objective,
             generator=generator,
             feature_gradient=feature_gradient,
+            first=first,
         )
         return deque(steps, maxlen=1).pop()  # no other one is kept in memory
 
-    with frozen(model):
+    with frozen(model), frozen(first or model):
         best = ascend()
         if ascent.restarts == 1:
             return best
@@ -86,12 +89,17 @@ def iterates(
     objective: Objective = objectives.ce,
     generator: torch.Generator | None = None,
     feature_gradient: FeatureGradient | None = None,
+    first: Classifier | None = None,
 ) -> Iterator[Tensor]:
     """The start of one ascent and its image after each step: what `pgd` goes through, restarts aside."""
     x_adv = ball.start(x, ascent, generator)
     yield x_adv
-    for _ in range(ascent.steps):
-        gradient = input_gradient(model, x_adv, labels, objective, feature_gradient)
+    for step in range(ascent.steps):
+        if step == 0 and first is not None:
+            with torch.autocast(x.device.type, enabled=False):
+                gradient = input_gradient(first, x_adv, labels, objective, feature_gradient)
+        else:
+            gradient = input_gradient(model, x_adv, labels, objective, feature_gradient)
         x_adv = ball.project(ball.step(x_adv, gradient, ascent.step_size), x)
         yield x_adv
 

@@ -36,11 +36,7 @@ def compile_stand_ins(wanted: bool) -> None:
 
 
 def stand_in(model: Classifier, x: Tensor) -> Classifier:
-    """What to attack in place of `model` with images like `x`, until its weights change.
-
-    All that one batch compares, clean and attacked, must go through the same stand-in: near the clean images
-    the differences that TRADES ascends are no larger than those between two ways of rounding.
-    """
+    """What to attack in place of `model` with images like `x`, until its weights change."""
     kind = x.device.type
     if not torch.is_autocast_enabled(kind) or model.training or not isinstance(model, PreActResNet):
         return model
