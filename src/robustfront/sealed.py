@@ -19,7 +19,7 @@ _SEAL = re.compile(rb'sha256\\": \\"([0-9a-f]{64})\\"')
 
 def metadata(facts: Mapping[str, Any]) -> dict[str, str]:
     """What to give to safetensors' `save`, whose bytes `write` takes. One entry, as several have no order."""
-    return {"robustfront": json.dumps({**facts, "sha256": BLANK.decode()}, sort_keys=True)}
+    return {"robustfront": json.dumps({**facts, "sha256": BLANK.decode()})}
 
 
 def write(path: Path, content: bytes) -> None:

@@ -34,7 +34,7 @@ from robustfront.config.yaml_loader import load_yaml
 from small_project import Project
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-CLOCK = {"seconds", "images_per_second"}
+CLOCK = {"seconds", "validation_seconds", "images_per_second"}
 """Columns of history.csv and keys of summaries that hold wall-clock time."""
 
 

@@ -19,7 +19,7 @@ def state() -> Checkpoint:
         "sums": {"train_loss": torch.tensor(0.1, dtype=torch.float64)},
         "average": {},
     }
-    history = [{"epoch": 1, "lr": 0.1, "train_loss": 1 / 3}]
+    history = [{"train_loss": 1 / 3, "epoch": 1, "lr": 0.1}]
     return Checkpoint(run_id="a-run", groups=groups, history=history, **POSITION)
 
 
@@ -29,6 +29,7 @@ def test_what_is_saved_comes_back(state, tmp_path) -> None:
     back = Checkpoint.load(path, "a-run")
     assert {name: getattr(back, name) for name in POSITION} == POSITION
     assert back.history == state.history
+    assert [*back.history[0]] == [*state.history[0]], "history.csv has its columns in this order"
     assert back.groups.keys() == {"model", "best", "sums"}
     for group, tensors in back.groups.items():
         assert tensors.keys() == state.groups[group].keys()
