@@ -75,6 +75,12 @@ def test_help_and_version(run: Any) -> None:
         "analyse",
         "notebook",
         "page",
+        "status",
+        "why",
+        "prune",
+        "verify",
+        "snapshot",
+        "reproduce",
     } <= set(verbs)
     assert run("--version") == (0, f"robustfront, version {__version__}\n", "")
 

@@ -1,5 +1,6 @@
 """The steps of a walk. Each leaves a project that must pass `Walker.check`."""
 
+import json
 import os
 import random
 from collections.abc import Callable
@@ -70,8 +71,22 @@ def experiment(walker: Walker) -> None:
     )
     walker.there |= wanted.todo(walker.there)
     walker.report = wanted.report
-    walker.counts["experiment"] += 1
+    before = walker.history[-1].params["runs"]["npgd-pgd"]["beta"]
+    if before != beta:
+        _check_differences(walker, str(before), str(beta))
     walker.commit()
+
+
+def _check_differences(walker: Walker, before: str, after: str) -> None:
+    """DVC shows the edit, the changed errors, and both revisions in its plots."""
+    (line,) = (line for line in walker.dvc("params", "diff").splitlines() if "npgd-pgd.beta" in line)
+    walker.agree("params diff", line.split()[-2:], [before, after])
+    changed = [line for line in walker.dvc("metrics", "diff").splitlines() if "npgd-pgd" in line]
+    walker.agree("suites in metrics diff", len({line.split()[1].split(".")[2] for line in changed}), 2)
+    plots = json.loads(walker.dvc("plots", "diff", "HEAD", "--json"))["data"]
+    for name in ("errors/paper-space-clean", "training/digits-npgd-pgd-s0"):
+        values = plots[f"reports/plots/{name}.csv"][0]["revisions"]
+        walker.agree(f"revisions in the plot {name}", sorted(values), ["HEAD", "workspace"])
 
 
 def check_out(walker: Walker) -> None:

@@ -39,7 +39,11 @@ def why(options: Options, run: str) -> None:
 
 
 @click.command()
-@click.option("--stale", is_flag=True, help="Also what other code made, so that `snakemake` makes it anew.")
+@click.option(
+    "--stale",
+    is_flag=True,
+    help="Also runs of this scale that other code made, so that `snakemake` makes them anew.",
+)
 @click.option("--yes", is_flag=True, help="Remove it. Without this, nothing is removed.")
 @click.pass_obj
 def prune(options: Options, stale: bool, yes: bool) -> None:
@@ -50,7 +54,7 @@ def prune(options: Options, stale: bool, yes: bool) -> None:
 
     found = pruning.orphans(plans, options.layout, options.reports)
     if stale:
-        found += [other for plan in plans for other in pruning.stale(plan, options.layout)]
+        found += pruning.stale(options.plan, options.layout)
         found = list(dict.fromkeys(found))
     for orphan in found:
         click.echo(f"{orphan.kind} {orphan.path}  {size(orphan.bytes)}")

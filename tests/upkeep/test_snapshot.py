@@ -1,0 +1,35 @@
+"""When a snapshot is refused; that DVC is clean after one is shown by the walk of tests/walk."""
+
+import pytest
+from test_status import look
+
+from robustfront.errors import ArtefactError
+from robustfront.upkeep.snapshot import snapshot
+
+
+@pytest.mark.parametrize("variable", ["DVC_ROOT", "DVC_STAGE"])
+def test_not_from_inside_dvc(finished_project, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, "x")
+    with pytest.raises(ArtefactError, match=rf"DVC runs us \({variable} is set\)"):
+        snapshot(finished_project.plan, look(finished_project), "tiny")
+
+
+def test_not_of_a_scale_that_params_does_not_select(finished_project) -> None:
+    with pytest.raises(ArtefactError, match=r"selects scale 'wide'; write `scale: tiny` there"):
+        snapshot(finished_project.plan, look(finished_project), "wide")
+
+
+def test_not_of_unfinished_work(finished_project) -> None:
+    (finished_project.layout.run(finished_project.id("at")) / "model.safetensors").unlink()
+    with pytest.raises(ArtefactError, match=r"1 item\(s\) are missing; run `snakemake`"):
+        snapshot(finished_project.plan, look(finished_project), "tiny")
+    finished_project.edit(**{"runs/at": ...})
+    with pytest.raises(ArtefactError, match=r"0 item.* missing and the report is not made of what is there"):
+        snapshot(finished_project.plan, look(finished_project), "tiny")
+
+
+def test_what_dvc_complains_about_is_told(finished_project) -> None:
+    with pytest.raises(
+        ArtefactError, match=r"`dvc commit --force --no-relink` failed: .*not inside of a DVC"
+    ):
+        snapshot(finished_project.plan, look(finished_project), "tiny")
