@@ -18,11 +18,14 @@ FIGURES = [
     "npat_remark31",
     "other_runs_front",
 ]
+PLAN_DIGEST = freshness.plan_digest(PLAN)
 CURRENT = freshness.is_current(
     PLAN, Layout(Path("results")), Path("reports"), Path("notebooks")
 )
-PLAN_DIGEST = freshness.plan_digest(PLAN)
-STAMP = [] if CURRENT else str(freshness.stamp(Path("results"), Path("reports")))
+try:
+    STAMP = [] if CURRENT else str(freshness.stamp(Path("results"), Path("reports")))
+except RobustfrontError as error:
+    raise WorkflowError(str(error)) from None
 RESULTS = ancient(
     expand("results/runs/{run}/eval/{suite}.json", run=PLAN.runs, suite=PLAN.suites)
     + expand("results/runs/{run}/manifest.json", run=PLAN.runs)

@@ -51,12 +51,12 @@ def result_files(plan: Plan, layout: Layout) -> Iterator[Path]:
 
 
 def inputs_digest(plan: Plan, layout: Layout, notebooks: Path) -> str | None:
-    """Hash of plan, results, notebooks and reporting code; None while a result is missing."""
+    """Hash of plan, results, notebooks and reporting code; None while a result is missing or unreadable."""
     total = hashlib.sha256(plan_digest(plan).encode())
     for path in result_files(plan, layout):
         try:
             _add(total, path.relative_to(layout.results).as_posix(), path)
-        except FileNotFoundError:
+        except OSError:
             return None
     package = Path(robustfront.__file__).parent
     sources = {path for pattern in _SOURCES for path in package.glob(pattern)}
@@ -92,12 +92,18 @@ def stamp(results: Path, reports: Path) -> Path:
     """A file newer than every file of the report, so that Snakemake makes all of it anew.
 
     Files from a machine whose clock is ahead are dated back for that. The content is new too, as Snakemake
-    takes a small file of known content for old whatever its time.
+    takes a small file of known content for old whatever its time. ArtefactError where that is not allowed.
     """
     now = time.time()
     for path in reports.rglob("*"):
-        if path.is_file() and path.stat().st_mtime >= now:
-            os.utime(path, (now - 1, now - 1))
+        try:
+            if path.is_file() and path.stat().st_mtime >= now:
+                os.utime(path, (now - 1, now - 1))
+        except OSError as error:
+            raise ArtefactError(
+                f"{path}: its time lies in the future and cannot be set ({error.strerror}); "
+                "make the folder writable"
+            ) from None
     path = results / "report-stamp.txt"
     write_text(path, f"The report was found out of date at {time.time_ns()} ns.\n")
     return path
