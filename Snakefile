@@ -19,7 +19,6 @@ try:
     PLAN = load_plan(Path(PARAMS), config.get("scale"))
 except RobustfrontError as error:
     raise WorkflowError(str(error)) from None
-RUNS = "|".join(PLAN.runs)
 ANALYSES = [
     f"results/runs/{run}/analysis/{analysis}.json"
     for run, analysis in PLAN.analysis_jobs
@@ -40,11 +39,19 @@ localrules:
     dataset,
     projector,
     runs,
+    results,
     report,
     table,
     figure,
     training_curves,
     page,
+
+
+# Which ids there are says the plan: a pattern that lists thousands of them is slow to match.
+wildcard_constraints:
+    run="[^/]+",
+    suite="[^/]+",
+    analysis="[^/]+",
 
 
 include: "workflow/rules/data.smk"

@@ -22,8 +22,6 @@ rule analyse:
         facts="results/runs/{run}/analysis/{analysis}.json",
     log:
         "logs/analyse/{run}/{analysis}.log",
-    wildcard_constraints:
-        run=RUNS,
     threads: 1
     resources:
         gpu=GPU,

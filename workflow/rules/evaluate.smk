@@ -19,8 +19,6 @@ rule evaluate:
         summary="results/runs/{run}/eval/{suite}.json",
     log:
         "logs/evaluate/{run}/{suite}.log",
-    wildcard_constraints:
-        run=RUNS,
     threads: 1
     resources:
         gpu=GPU,

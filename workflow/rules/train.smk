@@ -23,8 +23,6 @@ rule train:
         manifest="results/runs/{run}/manifest.json",
     log:
         "logs/train/{run}.log",
-    wildcard_constraints:
-        run=RUNS,
     threads: lambda wildcards: PLAN.devices(wildcards.run, DEVICES)
     resources:
         gpu=lambda wildcards: GPU * PLAN.devices(wildcards.run, DEVICES),

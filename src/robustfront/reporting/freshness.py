@@ -4,18 +4,23 @@ The page is made last and leaves reports/record.json, which holds a digest of ev
 from, and checksums of everything it consists of.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import robustfront
 from robustfront.artefacts import Layout, read_json, write_text
 from robustfront.checksums import write_record
 from robustfront.errors import ArtefactError
-from robustfront.reporting.results import Plan
+
+if TYPE_CHECKING:
+    from robustfront.reporting.results import Plan
 
 RECORD = "record.json"
 _SOURCES = ("reporting/**/*", "evaluation/statistics.py", "evaluation/outcomes.py", "analysis/records.py")
@@ -109,5 +114,5 @@ def stamp(results: Path, reports: Path) -> Path:
     return path
 
 
-def _add(total: "hashlib._Hash", name: str, path: Path) -> None:
+def _add(total: hashlib._Hash, name: str, path: Path) -> None:
     total.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
