@@ -94,14 +94,18 @@ def _claim(devices: list[str], count: int = 1) -> list[int]:
         time.sleep(_POLL_SECONDS)
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an allocation failed: torch has a class for CUDA alone, elsewhere the message says it."""
+    return isinstance(error, MemoryError) or bool(re.search(_NO_MEMORY, str(error), re.IGNORECASE))
+
+
 @contextlib.contextmanager
 def enough_memory(job: str, device: torch.device, setting: str) -> Iterator[None]:
     """An allocation that fails becomes OutOfMemory, which says which `setting` of params.yaml to lower."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        # torch has a class for CUDA alone; the CPU's allocator and cuDNN raise a plain RuntimeError
-        if not isinstance(error, MemoryError) and not re.search(_NO_MEMORY, str(error), re.IGNORECASE):
+        if not is_out_of_memory(error):
             raise
         raise OutOfMemory(
             f"{job}: out of memory on {device}; lower {setting} in params.yaml, or use a device with more "

@@ -143,7 +143,7 @@ class Method:
         """Called after the optimiser changed the weights."""
 
     def sums(self) -> list[Tensor]:
-        """What `craft` and `losses` add to for each image of an epoch; part of `state`, if there is any."""
+        """What `craft` and `losses` add to, in place, for each image of an epoch; part of `state`, if any."""
         return []
 
     def diagnostics(self) -> dict[str, float]:

@@ -36,6 +36,10 @@ class Classifier(nn.Module):
         """(x - mean) / std per channel, for x in [0, 1] of shape (B, C, H, W)."""
         return (x - self.mean) / self.std
 
+    def segments(self) -> list[nn.Module]:
+        """Parts, each from one tensor to one, that may be run twice to save memory; none by default."""
+        return []
+
     def features(self, x: Tensor) -> Tensor:
         """Penultimate features (B, D) of images (B, C, H, W) in [0, 1]: what `head` is applied to."""
         raise NotImplementedError

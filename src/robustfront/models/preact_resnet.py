@@ -76,6 +76,9 @@ class PreActResNet(Classifier):
         self.hidden = nn.Linear(widths[-1], config.hidden) if config.hidden else None
         self.head = nn.Linear(config.hidden or widths[-1], classes)
 
+    def segments(self) -> list[nn.Module]:
+        return [module for module in self.modules() if isinstance(module, Block)]
+
     def features(self, x: Tensor) -> Tensor:
         h: Tensor = self.stages(self.stem(self.normalise(x)))
         if self.norm is not None:

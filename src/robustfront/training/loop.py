@@ -25,6 +25,7 @@ from robustfront.methods.base import Method, Surroundings
 from robustfront.models import Classifier
 from robustfront.training.average import WeightAverage
 from robustfront.training.checkpoint import Checkpoint
+from robustfront.training.gradients import Gradients
 from robustfront.training.history import EpochSums, not_finite
 from robustfront.training.judge import judge
 from robustfront.training.schedules import learning_rate
@@ -90,6 +91,8 @@ class Trainer:
                 f"training.batch_size: {training.batch_size} leaves one of the {self.images} training images "
                 "alone in the last batch, on which batch norm cannot train; choose another size"
             )
+        # Of several processes one alone must not change its ways: the others would wait for it for ever.
+        self.gradients = Gradients(model, method, precision=training.precision, thrifty=world.size == 1)
         self.optimizer = SGD(model, training.optimizer)
         self.average = WeightAverage(model, training.ema) if training.ema else None
         self.sums = EpochSums()
@@ -154,14 +157,7 @@ class Trainer:
         x, y = to_float(images[rows]), self.store.train.labels[batch[rows]]
         x = x.contiguous(memory_format=torch.channels_last)
         self.optimizer.set_rate(self._learning_rate(self.step))
-        with self._autocast():
-            x_adv = self.method.craft(x, y, generator)
-        if not self.model.training:
-            self.model.train()
-        self.optimizer.zero_grad()
-        with self._autocast():
-            losses = self.method.losses(x, x_adv, y)
-        self.method.combine(losses.weighted(len(y) / len(batch)))
+        losses = self.gradients.write(x, y, generator, len(y) / len(batch))
         self.world.add(p.grad for p in self.model.parameters() if p.grad is not None)
         self.optimizer.step()
         self.method.after_step()
@@ -294,9 +290,6 @@ class Trainer:
     def _learning_rate(self, step: int) -> float:
         position = self.epoch * self.steps_per_epoch + step
         return learning_rate(self.training.schedule, self.training.optimizer.lr, position, self.total_steps)
-
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.training.precision == "bf16")
 
     def _check_loss(self) -> None:
         loss = self.sums.values.get("train_loss")

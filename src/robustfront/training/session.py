@@ -110,6 +110,7 @@ def _train(
             "resumed": resumed,
             "devices": world.size,
             "compiled": compiled,
+            "economies": trainer.gradients.economies,
         }
         _write(planned, outcome, layout, device, methods, facts)
 
