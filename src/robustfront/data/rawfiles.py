@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from robustfront.config.schema import Dataset
-from robustfront.data.download import fetch, placement
 from robustfront.data.sources import Source, algorithm, checksum
 from robustfront.errors import ConfigError, DataError
 
@@ -46,6 +45,8 @@ def _original_files(
     dataset: Dataset, own: Path | None, raw: Path, source: Source
 ) -> tuple[dict[str, Path], dict[str, str]]:
     """Paths and checksums of the files in the authors' format, all of them present."""
+    from robustfront.data.download import fetch, placement  # its `requests` would slow every job's start
+
     test = dataset.splits.test == "official"
     folder = own or raw / dataset.source
     if own is None:

@@ -1,0 +1,51 @@
+"""The graph of thousands of runs stays small: what each further run adds to it, counted."""
+
+import shutil
+
+import pytest
+
+from tiny import tiny_params
+
+pytestmark = pytest.mark.xdist_group("pipeline")
+
+
+@pytest.fixture
+def edges(project, tmp_path):
+    """Number of runs of a sweep -> edges of the graph of jobs, nothing being there yet."""
+    from conftest import Project
+
+    for name in ("workflow", "profiles", "notebooks"):
+        shutil.copytree(project / name, tmp_path / name)
+    shutil.copy(project / "Snakefile", tmp_path)
+
+    def count(runs: int) -> int:
+        params = tiny_params()
+        rates = [0.1 * (1 + index) for index in range(runs)]
+        params["runs"]["many"] = {
+            "method": "pgd_at",
+            "init": "st",
+            "sweep": {"training.optimizer.lr": rates},
+        }
+        tiny = Project(tmp_path)
+        tiny.write(params)
+        output = tiny.snakemake("--dag")
+        assert output.returncode == 0, output.stdout
+        return output.stdout.count("->")
+
+    return count
+
+
+def test_a_run_adds_edges_for_its_own_jobs_and_not_for_every_notebook(edges):
+    few, more = edges(2), edges(42)
+    # train: data, init; two evaluations: model, data each; `all` and `results`: three files each
+    assert (more - few) / 40 == 12
+
+
+def test_no_rule_lists_runs_among_its_outputs_or_patterns(project):
+    """Snakemake tries each file on each output of each rule, so either would cost the square of the runs."""
+    rules = [*(project / "workflow" / "rules").glob("*.smk")]
+    assert rules
+    for path in rules:
+        for output in path.read_text().split("output:")[1:]:
+            assert "PLAN.runs" not in output.split("log:")[0].split("shell:")[0], path
+    assert '"|".join(PLAN.runs)' not in (project / "Snakefile").read_text()
