@@ -1,11 +1,8 @@
 """What the workflow costs besides its work: plans, graphs, start-up. Writes docs/benchmarks/workflow.md.
 
-    python -m benchmarks.workflow [--results FOLDER]
-
-FOLDER is a project of scale `digits` in which `snakemake` has finished; nothing in it is measured without.
+python -m benchmarks.workflow
 """
 
-import argparse
 import os
 import shutil
 import subprocess
@@ -22,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("Snakefile", "workflow", "profiles", "notebooks", "params.yaml")
 SWEEP = """  many: { method: pgd_at, init: st, sweep: { attack.steps: %s, training.optimizer.lr: %s } }
 """
-TARGETS = {"dry run, 5,000 runs": "60 s, 2 GB", "nothing to do, digits": "5 s", "robustfront --help": "0.5 s"}
+TARGETS = {"dry run, 5,000 runs": "60 s, 2 GB", "dry run, digits": "5 s", "robustfront --help": "0.5 s"}
 
 
 @dataclass(frozen=True)
@@ -52,10 +49,12 @@ def measured(command: list[str], folder: Path) -> Cost:
 
 
 def project_of(runs: int, folder: Path) -> None:
-    """A copy of the workflow whose digits scale has `runs` more runs, by a sweep."""
+    """A copy of the workflow whose digits scale has `runs` more runs, by a sweep, if any."""
     for name in COPIED:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, folder / name)
+    if not runs:
+        return
     path = folder / "params.yaml"
     lines = path.read_text().splitlines()
     heading = next(
@@ -69,24 +68,19 @@ def project_of(runs: int, folder: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results", type=Path)
-    options = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     python, snakemake = [sys.executable], [sys.executable, "-m", "snakemake"]
     robustfront = [*python, "-m", "robustfront"]
     found: dict[str, Cost] = {"robustfront --help": measured([*robustfront, "--help"], ROOT)}
-    found["robustfront plan, digits"] = measured([*robustfront, "plan"], ROOT)
-    for runs in (1000, 5000):
+    for runs in (0, 1000, 5000):
         with tempfile.TemporaryDirectory() as folder:
             project_of(runs, Path(folder))
-            found[f"robustfront plan, {runs:,} runs"] = measured([*robustfront, "plan"], Path(folder))
-            found[f"dry run, {runs:,} runs"] = measured([*snakemake, "-n", "--quiet"], Path(folder))
+            what = f"{runs:,} runs" if runs else "digits"
+            found[f"robustfront plan, {what}"] = measured([*robustfront, "plan"], Path(folder))
+            found[f"dry run, {what}"] = measured([*snakemake, "-n", "--quiet"], Path(folder))
     for module in ("torch", "training.session", "evaluation.session", "analysis.session", "reporting.page"):
         name = module if module == "torch" else f"robustfront.{module}"
         found[f"import {name}"] = measured([*python, "-c", f"import {name}"], ROOT)
-    if options.results is not None:
-        found["nothing to do, digits"] = measured([*snakemake, "--quiet"], options.results)
     write(found, ROOT / "docs" / "benchmarks" / "workflow.md")
 
 
@@ -100,7 +94,8 @@ def write(found: dict[str, Cost], path: Path) -> None:
     path.write_text(
         "# What the workflow costs besides its work\n\n"
         "Written by `python -m benchmarks.workflow`. CPU seconds, user and system, one thread: on a machine\n"
-        "that has nothing else to do, the time one waits. MB: the largest process.\n\n"
+        "that has nothing else to do, the time one waits. MB: the largest process. Dry runs are in an empty\n"
+        "project, where all is to be done.\n\n"
         f"{table}\n"
     )
 

@@ -7,7 +7,7 @@ import pytest
 
 from tiny import tiny_params
 
-REPORT = {"table", "figure", "training_curves", "page"}
+REPORT = {"table", "figure", "training_curves", "page", "results"}
 """Rules whose jobs take seconds."""
 
 
