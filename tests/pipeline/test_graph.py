@@ -6,8 +6,6 @@ import pytest
 
 from tiny import tiny_params
 
-pytestmark = pytest.mark.xdist_group("pipeline")
-
 
 @pytest.fixture
 def edges(project, tmp_path):
