@@ -23,6 +23,22 @@ ANALYSES = [
     f"results/runs/{run}/analysis/{analysis}.json"
     for run, analysis in PLAN.analysis_jobs
 ]
+# Every file of every run: one that is asked for by nobody is not made again when it is lost.
+RESULT_FILES = [
+    *expand(
+        "results/runs/{run}/{file}",
+        run=PLAN.runs,
+        file=["model.safetensors", "history.csv", "manifest.json"],
+    ),
+    *expand(
+        "results/runs/{run}/eval/{suite}.{kind}",
+        run=PLAN.runs,
+        suite=PLAN.suites,
+        kind=["parquet", "json"],
+    ),
+    *ANALYSES,
+    *(path.removesuffix(".json") + ".safetensors" for path in ANALYSES),
+]
 # How many GPUs a training, evaluation or analysis asks for; a cluster's profile says it for the nodes.
 GPU = int(gpus_present() > 0)
 # To how many devices of a machine a training is shared out (docs/performance.md).
@@ -64,9 +80,7 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        expand("results/runs/{run}/manifest.json", run=PLAN.runs),
-        expand("results/runs/{run}/eval/{suite}.json", run=PLAN.runs, suite=PLAN.suites),
-        ANALYSES,
+        RESULT_FILES,
         REPORT,
 
 

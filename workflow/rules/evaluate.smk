@@ -3,9 +3,7 @@
 
 rule runs:
     input:
-        expand("results/runs/{run}/manifest.json", run=PLAN.runs),
-        expand("results/runs/{run}/eval/{suite}.json", run=PLAN.runs, suite=PLAN.suites),
-        ANALYSES,
+        RESULT_FILES,
 
 
 rule evaluate:
