@@ -46,7 +46,7 @@ def main() -> None:
             *contestants.peaks(device, 256 if options.quick else 2048),
             *contestants.training(work, budget),
         ]
-        rivals = peers.installed()
+        rivals = [contestants.TEXTBOOK, *peers.installed()]
         if index == 0:
             entrants += contestants.evaluation(work, budget, rivals=rivals)
             entrants += contestants.null_space(work, budget)
@@ -54,9 +54,10 @@ def main() -> None:
             entrants += contestants.linearity(work, budget)
             rounds = options.rounds
         else:  # the rest of the story is told
-            entrants += contestants.evaluation(work, budget, rivals=rivals[:1])
+            entrants += contestants.evaluation(work, budget, rivals=rivals[1:2])
             rounds = max(1, options.rounds // 2)
-        found += report.rows(entrants, alternate(entrants, rounds, device, _say), threads)
+        records = alternate(entrants, rounds, device, _say, warm_up=index == 0)
+        found += report.rows(entrants, records, threads)
     facts.append(epochs(options.images, device))
     stem = options.out / ("gpu" if on_gpu else "cpu")
     command = "make bench" if sys.argv[1:] == [] else f"python -m benchmarks {' '.join(sys.argv[1:])}"

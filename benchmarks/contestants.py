@@ -30,6 +30,9 @@ AT, ATTACK, TRADES, NULL, LEVERS, STEPS, IMAGES, PEAK = (
 )
 
 
+TEXTBOOK = "textbook loop"
+
+
 @dataclass(frozen=True)
 class Budget:
     """`steps` of training attacks; the evaluation attack has twice as many."""
@@ -75,10 +78,8 @@ def training(work: Workload, budget: Budget) -> Iterator[Contestant]:
         step = textbook.pgd_at_step if method == "pgd_at" else textbook.trades_step
         published = partial(step, model, optimizer, work.x, work.labels, **schedule, **params)
         spent = 3 * steps + 3 if method == "pgd_at" else 3 * steps + 9
-        make = _maker(title, count, units, work.unit_flops(count), "textbook loop")
-        yield make(
-            "textbook loop", _as_installed(published), note=f"{spent} forward-equivalents, float32, NCHW"
-        )
+        make = _maker(title, count, units, work.unit_flops(count), TEXTBOOK)
+        yield make(TEXTBOOK, _as_installed(published), note=f"{spent} forward-equivalents, float32, NCHW")
         for precision, name in (("fp32", "ours, fp32"), ("bf16", "ours, bf16")):
             run = work.training_step(method, precision=precision, steps=steps, **params)
             note = f"{units} forward-equivalents, channels-last"
@@ -99,13 +100,14 @@ def null_space(work: Workload, budget: Budget) -> Iterator[Contestant]:
 
 
 def evaluation(work: Workload, budget: Budget, *, rivals: Sequence[str]) -> Iterator[Contestant]:
-    """PGD on a model in eval mode: the textbook loop, these peers, and ours."""
+    """PGD on a model in eval mode: these peers, among which may be the textbook loop, and ours."""
     count, steps = len(work.labels), 2 * budget.steps
     schedule = {"eps": EPS, "step_size": STEP_SIZE, "steps": steps}
     make = _maker(budget.title(ATTACK), count, 2 * steps, work.unit_flops(count), "torchattacks")
-    plain = partial(textbook.pgd, work.copy(), work.x, work.labels, **schedule)
-    yield make("textbook loop", _as_installed(plain))
-    for name in rivals:
+    if TEXTBOOK in rivals:
+        plain = partial(textbook.pgd, work.copy(), work.x, work.labels, **schedule)
+        yield make(TEXTBOOK, _as_installed(plain))
+    for name in (name for name in rivals if name != TEXTBOOK):
         attack = peers.pgd(name, work.copy(), classes=CLASSES, **schedule)
         yield make(name, _as_installed(partial(attack, work.x, work.labels)))
     ours = Ours(work.copy(channels_last=True), work, steps)

@@ -99,7 +99,7 @@ def page(found: Sequence[Row], *, command: str, facts: Sequence[str]) -> str:
         of_threads = [row for row in found if row.threads == threads]
         for table in dict.fromkeys(row.table for row in of_threads):
             chosen = [row for row in of_threads if row.table == table]
-            lines += [f"## {table} ({threads} thread{'s' if threads > 1 else ''})", "", *_table(chosen), ""]
+            lines += [f"## {table} (threads: {threads}, rounds: {chosen[0].rounds})", "", *_table(chosen), ""]
     return "\n".join(lines)
 
 

@@ -53,12 +53,17 @@ class Record:
 
 
 def alternate(
-    contestants: Sequence[Contestant], rounds: int, device: torch.device, say: Callable[[str], None]
+    contestants: Sequence[Contestant],
+    rounds: int,
+    device: torch.device,
+    say: Callable[[str], None],
+    *,
+    warm_up: bool = True,
 ) -> dict[str, Record]:
     """All contestants once unmeasured, then `rounds` times in turn, starting with another one each round."""
     records = {f"{c.table}/{c.name}": Record() for c in contestants}
     assert len(records) == len(contestants), "names must differ"
-    for contestant in contestants:
+    for contestant in contestants if warm_up else ():
         say(f"warming up  {contestant.table}: {contestant.name}")
         contestant.run()
     for turn in range(rounds):
