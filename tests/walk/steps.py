@@ -116,7 +116,7 @@ def touch_files(walker: Walker) -> None:
 
 
 def delete_an_outcome(walker: Walker) -> None:
-    """A file of the results is gone: its job is done again, and nothing else."""
+    """A file of the results is gone: its job is done again, and only what is made from that file."""
     kinds = {
         "evaluate": "runs/*/eval/*.json",
         "train": "runs/*/model.safetensors",
@@ -137,7 +137,11 @@ def delete_an_outcome(walker: Walker) -> None:
     else:
         walker.dvc("repro")
     done = [job for job in walker.jobs() if job[0] not in ("notebook", "page")]
-    walker.agree("jobs after a file was deleted", [job[0] for job in done], [verb])
+    verbs = [job[0] for job in done]
+    if verb == "train":  # Snakemake also redoes what is made from the model, as that may be another one now
+        walker.agree("trained, and data made", ("train" in verbs, "data" in verbs), (True, False))
+    else:
+        walker.agree("jobs after a file was deleted", verbs, [verb])
     walker.commit()
 
 
