@@ -1,7 +1,9 @@
+import numpy as np
 import pandas as pd
 import pytest
 
 from robustfront.errors import ConfigError
+from robustfront.evaluation.statistics import paired_interval
 from robustfront.reporting.claims.judging import every, judge, some
 from robustfront.reporting.claims.language import Claim, Series, load_claims
 from robustfront.reporting.published import read_published
@@ -186,15 +188,54 @@ def test_many_comparisons_need_more_confidence_to_refute_a_claim(empty_project):
 
 
 def test_several_seeds_are_judged_over_seeds(empty_project):
-    for seed, (st, npda) in enumerate([(20, 30), (22, 34), (18, 29)]):
+    for seed, (st, npda) in enumerate([(20, 60), (22, 70), (18, 54)]):
         empty_project.add("st", dict.fromkeys(ERRORS, (st, 100, 100)), seed=seed)
         empty_project.add("npda-pgd", dict.fromkeys(ERRORS, (npda, 100, 100)), seed=seed)
     line = verdict(empty_project, difference("npda-pgd", "st", at_most=0.0))
-    half = 4.302653 * 0.25 / 3**0.5  # of 2.5, 3.0, 2.75 points
-    assert (line["value_points"], line["seeds"]) == (pytest.approx(2.75), 3)
-    assert line["high_points"] == pytest.approx(2.75 + half, abs=1e-5)
+    values = np.array([10.0, 12.0, 9.0])
+    half = 4.302653 * values.std(ddof=1) / 3**0.5
+    assert (line["value_points"], line["seeds"]) == (pytest.approx(values.mean()), 3)
+    assert line["low_points"] == pytest.approx(values.mean() - half, abs=1e-5)
+    assert line["high_points"] == pytest.approx(values.mean() + half, abs=1e-5)
     assert line["verdict"] == "not reproduced"
     assert "3 seeds" in line["reason"]
+
+
+def test_seeds_that_agree_on_one_test_set_do_not_make_its_images_certain(empty_project):
+    alone = dict.fromkeys(ERRORS, (20, 100, 100))
+    for seed in range(3):
+        empty_project.add("st", alone, seed=seed)
+        empty_project.add("npda-pgd", dict.fromkeys(ERRORS, (22, 100, 100)), seed=seed)
+    line = verdict(empty_project, difference("npda-pgd", "st", at_most=0.0))
+    over_images = paired_interval(np.repeat([1.0, 0.0], [2, 398]), -1, 1)
+    assert (line["value_points"], line["seeds"]) == (pytest.approx(0.5), 3)
+    assert [line["low_points"], line["high_points"]] == pytest.approx(
+        [100 * over_images.low, 100 * over_images.high]
+    )
+    assert line["verdict"] == "undecided at this scale"
+    tied = verdict(empty_project, difference("npda-pgd", "st", error="pgd", at_most=0.0))
+    assert tied["verdict"] == "undecided at this scale"
+
+
+def test_dynamics_of_several_seeds_are_no_surer_than_their_validation_images(empty_project):
+    predicate = {"kind": "dynamics", "runs": ["npgd-pgd"], "clean_rise_at_most": 1.35}
+    lines = []
+    for seed in range(3):
+        empty_project.add("npgd-pgd", ERRORS, seed=seed)
+        lines.append(verdict(empty_project, predicate))
+    assert [line["seeds"] for line in lines] == [1, 2, 3]
+    ends = [[line["low_points"], line["high_points"]] for line in lines]
+    assert ends[1] == pytest.approx(ends[0])  # the same curves: as sure as one
+    assert ends[2] == pytest.approx(ends[0])
+
+
+def test_the_gap_on_svhn_is_that_of_rows_of_two_tables():
+    def printed(table, run):
+        rows = read_published(table)
+        return rows[(rows["run"] == run) & (rows["dataset"] == "SVHN")].set_index("attack")["error_percent"]
+
+    best, behind = printed("s000_table1", "pgd-at"), printed("s000_table3", "npgd-pgd")
+    assert behind["autoattack"] - best["autoattack"] == pytest.approx(35.83)
 
 
 def test_several_seeds_reach_every_claim(empty_project):

@@ -92,8 +92,8 @@ class InPrint:
 class Measured:
     """The models of this project on one data set, attacked by one suite.
 
-    Models are compared image by image: of one seed, the interval of a contrast is over images, paired; of
-    several, Student's over seeds. `checks`: what `results.masking_checks` returns.
+    Models are compared image by image: the interval of a contrast is over images, paired; of several seeds,
+    Student's over seeds where that is wider. `checks`: what `results.masking_checks` returns.
     """
 
     plan: Plan
@@ -113,25 +113,27 @@ class Measured:
         seeds = sorted(set.intersection(*(set(found) for found in runs.values())))
         if not seeds:
             raise Unknown(f"{', '.join(runs)} share no seed")
-        outcomes_by_seed = []
-        for seed in seeds:
-            fell = [self._fell(found[seed], condition.error) for found in runs.values()]
-            outcomes_by_seed.append(pd.concat(fell, axis=1, join="inner").to_numpy())
-        if condition.error != "clean" and all(self._helpless(fell) for fell in outcomes_by_seed):
+        outcome = [self._fell(found[seed], condition.error) for seed in seeds for found in runs.values()]
+        by_image = pd.concat(outcome, axis=1, join="inner").to_numpy()
+        fell = by_image.reshape(len(by_image), len(seeds), len(runs))
+        if condition.error != "clean" and self._helpless(fell):
             raise Unknown("under this attack all of these models do no better than guessing")
         weights = np.array(list(condition.weights.values()))
-        n = len(outcomes_by_seed[0])
-        if len(seeds) > 1:
-            means = [float((fell @ weights).mean()) for fell in outcomes_by_seed]
-            return _over_seeds(means, n, confidence)
-        (fell_of_runs,) = outcomes_by_seed
+        contrasts = fell @ weights  # (images, seeds)
         extremes = float(weights[weights < 0].sum()), float(weights[weights > 0].sum())
+        over_images = paired_interval(contrasts.mean(axis=1), *extremes, confidence)
+        n = len(contrasts)
+        if len(seeds) > 1:
+            return _over_seeds(list(contrasts.mean(axis=0)), over_images, n, confidence)
         pair = sorted(weights) == [-1.0, 1.0]
-        p = mcnemar(*fell_of_runs.T).p if pair else None
-        return _in_points(paired_interval(fell_of_runs @ weights, *extremes, confidence), n, p)
+        p = mcnemar(*fell[:, 0].T).p if pair else None
+        return _in_points(over_images, n, p)
 
     def _helpless(self, fell: np.ndarray) -> bool:
-        """Whether every model (column) is wrong at least as often as a guess: then there is no comparing."""
+        """Whether every model is wrong at least as often as a guess: then there is no comparing.
+
+        `fell`: (images, seeds, models).
+        """
         classes = next(iter(self._rows.values()))["label"].nunique()
         return bool((fell.mean(axis=0) >= 1 - 1 / classes).all())
 
@@ -180,9 +182,11 @@ class Measured:
                 raise Unknown(f"{condition.run} was not validated")
             ends.append((1 - float(accuracy.iloc[-1]), 1 - float(accuracy.iloc[0])))
         n = self.plan.datasets[self.dataset_id].splits.validation
+        last, first = np.array(ends).T
+        over_images = difference_interval(last.mean(), first.mean(), n, confidence)
         if len(ends) > 1:
-            return _over_seeds([last - first for last, first in ends], n, confidence)
-        return _in_points(difference_interval(*ends[0], n, confidence), n, p=None)
+            return _over_seeds(list(last - first), over_images, n, confidence)
+        return _in_points(over_images, n, p=None)
 
 
 @cache
@@ -197,7 +201,12 @@ def _in_points(interval: Interval, n: int, p: float | None) -> Estimate:
     return Estimate(mean, low, high, n, seeds=1, p=p)
 
 
-def _over_seeds(values: list[float], n: int, confidence: float) -> Estimate:
-    mean, half_width, seeds = mean_interval([100 * value for value in values], confidence)
+def _over_seeds(values: list[float], over_images: Interval, n: int, confidence: float) -> Estimate:
+    """Student's interval of a value per seed, but no narrower than that `over_images` of their average.
+
+    All seeds are judged on one set of images: that they agree says nothing about other images.
+    """
+    mean, half_width, seeds = mean_interval(values, confidence)
     assert half_width is not None
-    return Estimate(mean, mean - half_width, mean + half_width, n, seeds)
+    low, high = min(over_images.low, mean - half_width), max(over_images.high, mean + half_width)
+    return Estimate(100 * mean, 100 * low, 100 * high, n, seeds)
