@@ -123,6 +123,18 @@ def test_remark31_of_the_trained_network_splits_its_drift(subject) -> None:
     assert remark["head_offset"] == pytest.approx(offset.norm().item())
 
 
+def test_the_drift_is_measured_on_the_images_that_are_attacked(subject) -> None:
+    few = NULL_SPACE.model_copy(update={"images": 5})
+    arrays, _ = analyse(subject, few)
+    chosen = subset(subject.test.labels.numpy(), 5, few.seed)
+    assert chosen.tolist() != list(range(5))
+    with torch.no_grad():
+        x = to_float(subject.test.images[chosen])
+        shift = subject.model(x) - subject.start(x)
+    assert torch.equal(arrays["labels"], subject.test.labels[chosen])
+    torch.testing.assert_close(arrays["logit_drift"], shift.norm(dim=1), rtol=1e-4, atol=1e-6)
+
+
 def test_a_path_has_its_surface_under_it(subject) -> None:
     arrays, facts = analyse(subject, PATH)
     assert arrays["surface"].shape == (7, 7)

@@ -58,7 +58,7 @@ def test_with_trained_features_eq_22_leaves_most_of_the_drift_out() -> None:
 def test_npda_logs_the_drift_beside_its_gradient() -> None:
     outcome, _ = trained("npda")
     row = outcome.history[-1]
-    assert {"projected_gradient_norm", "logit_drift", "logit_drift_head"} <= set(row)
+    assert {"projected_gradient_share", "logit_drift", "logit_drift_head"} <= set(row)
     assert row["head_offset_in_row_space"] > 1e-6, "nothing keeps NPDA's head in the null space"
 
 

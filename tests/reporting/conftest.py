@@ -147,7 +147,8 @@ def _history(*, projected: bool) -> pd.DataFrame:
             "validation_clean_accuracy": 1 - 0.72 / epochs,
             "validation_adversarial_loss": 2.9 / epochs,
             "validation_adversarial_accuracy": np.where(epochs % 2 == 0, 1 - 0.85 / epochs, np.nan),
-            "projected_gradient_norm": 1e-3 * epochs if projected else np.nan,
+            "projected_gradient_norm": 1e-4 * epochs if projected else np.nan,
+            "projected_gradient_share": 1e-3 * epochs if projected else np.nan,
             "head_offset_in_row_space": np.nan,
         }
     )

@@ -30,7 +30,7 @@ def item(kind: str, method: str, label: str = "", *, dataset: str = "digits", si
 
 def history(*, drift: bool = True) -> pd.DataFrame:
     epochs = np.arange(1, 6)
-    columns = {"epoch": epochs, "projected_gradient_norm": np.nan, "head_offset_in_row_space": 1e-8 * epochs}
+    columns = {"epoch": epochs, "projected_gradient_share": np.nan, "head_offset_in_row_space": 1e-8 * epochs}
     if drift:
         columns |= {
             "logit_drift": 2.0 * epochs,

@@ -146,7 +146,7 @@ def test_training_curves_show_what_the_method_has(finished):
     plain = training_curves(
         read_history(finished.layout, "digits-st-s0-0a1b2c3d"), title="st", selected_epoch=5
     )
-    assert npda.axes[3].get_title("left") == "null-space quantities (L2 norm)"
+    assert npda.axes[3].get_title("left") == "null-space quantities"
     assert npda.axes[3].get_yscale() == "log"
     assert [line.get_label() for line in plain.axes[3].get_lines()[:2]] == ["clean loss", "kl"]
     assert plain.axes[2].get_xlabel() == "epoch (dotted: 5, kept)"

@@ -111,7 +111,10 @@ def test_columns_of_the_history(name, params) -> None:
     }
     parts = {"standard": ["clean"], "pgd_at": ["adversarial"]}.get(name, ["clean", "adversarial"])
     own = {f"train_{part}_{what}" for part in parts for what in ("loss", "accuracy")}
-    extra = {"npda": {"projected_gradient_norm"}, "npgd": {"head_offset_in_row_space"}}.get(name, set())
+    extra = {
+        "npda": {"projected_gradient_norm", "projected_gradient_share"},
+        "npgd": {"head_offset_in_row_space"},
+    }.get(name, set())
     for epoch, row in enumerate(history):
         assert common | own | extra <= row.keys() & set(COLUMNS)
         assert extra or row.keys() == common | own  # NPAT logs more

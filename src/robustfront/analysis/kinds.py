@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -52,7 +52,8 @@ def analyse(subject: Subject, analysis: Analysis) -> Result:
 
 def _landscape(subject: Subject, wanted: LandscapeAnalysis) -> Result:
     """`offsets` (R,) and, for each plane, `<plane>.surface` (images, R, R) and the facts of `describe`."""
-    x, labels = _images(subject.test, wanted.images, wanted.seed)
+    shown = _chosen(subject.test, wanted.images, wanted.seed)
+    x, labels = to_float(shown.images), shown.labels
     offsets = torch.linspace(-wanted.span, wanted.span, wanted.points, device=x.device)
     arrays, facts = {"offsets": offsets}, {}
     found = landscape.planes(subject.model, x, labels, seed=wanted.seed, batch_size=wanted.batch_size)
@@ -73,7 +74,8 @@ def _null_space(subject: Subject, wanted: NullSpaceAnalysis) -> Result:
     """
     start, space = _start(subject)
     model, size = subject.model, wanted.batch_size
-    x, labels = _images(subject.test, wanted.images, wanted.seed)
+    shown = _chosen(subject.test, wanted.images, wanted.seed)
+    x, labels = to_float(shown.images), shown.labels
     points = {"clean": features.features(model, x, size)}
     arrays: dict[str, Tensor] = {"labels": labels}
     facts: dict[str, Any] = {
@@ -96,7 +98,7 @@ def _null_space(subject: Subject, wanted: NullSpaceAnalysis) -> Result:
         }
     axes = features.principal_axes(points["plain"] - points["clean"], space)
     arrays |= {f"{name}.coordinates": axes.coordinates(found) for name, found in points.items()}
-    drifts, remark = theory.remark31(model, start, subject.test.images[: wanted.images], space)
+    drifts, remark = theory.remark31(model, start, shown.images, space)
     return _single(arrays | drifts), facts | {"remark31": remark}
 
 
@@ -170,10 +172,10 @@ def _start(subject: Subject) -> tuple[Classifier, NullSpace]:
     return subject.start, subject.null_space
 
 
-def _images(test: Split, count: int, seed: int) -> tuple[Tensor, Tensor]:
-    """`count` test images in [0, 1] and their labels: of all classes, and the same for every model."""
+def _chosen(test: Split, count: int, seed: int) -> Split:
+    """`count` test images: of all classes, and the same for every model."""
     chosen = torch.from_numpy(subset(test.labels.cpu().numpy(), count, seed)).to(test.labels.device)
-    return to_float(test.images[chosen]), test.labels[chosen]
+    return replace(test, images=test.images[chosen], labels=test.labels[chosen], indices=test.indices[chosen])
 
 
 @torch.no_grad()

@@ -110,33 +110,42 @@ class NPDA(NPAT):
         super().__init__(params, setting)
         self.feature_gradient = self._project
         self._norm_sum = self.model.mean.new_zeros(()).double()
-        self._norm_count = self.model.mean.new_zeros(()).double()
+        self._share_sum = self.model.mean.new_zeros(()).double()
+        self._count = self.model.mean.new_zeros(()).double()
 
     def _project(self, gradient: Tensor) -> Tensor:
-        """P g for g = dL/dh (B, D). The epoch's mean |P g| / |g| is logged as `projected_gradient_norm`."""
+        """P g for g = dL/dh (B, D), of each image's own loss.
+
+        The epoch's means of |P g| and of |P g| / |g| are logged as `projected_gradient_norm` and `_share`.
+        """
         projected = self.null_space.project(gradient)
-        share = projected.norm(dim=1) / gradient.norm(dim=1).clamp_min(1e-30)
-        self._norm_sum += share.sum()
-        self._norm_count += len(share)
+        norm = projected.norm(dim=1)
+        share = norm / gradient.norm(dim=1).clamp_min(1e-30)
+        self._norm_sum += norm.sum()
+        self._share_sum += share.sum()
+        self._count += len(share)
         if self.params.zero_start == "hold":
             projected = projected * (share > ROUNDING).unsqueeze(1)
         return projected
 
     def sums(self) -> list[Tensor]:
-        return [self._norm_sum, self._norm_count]
+        return [self._norm_sum, self._share_sum, self._count]
 
     def diagnostics(self) -> dict[str, float]:
-        mean = float(self._norm_sum / self._norm_count.clamp_min(1))
-        self._norm_sum.zero_()
-        self._norm_count.zero_()
-        return {"projected_gradient_norm": mean} | super().diagnostics()
+        norm, share = (
+            (total / self._count.clamp_min(1)).item() for total in (self._norm_sum, self._share_sum)
+        )
+        for total in self.sums():
+            total.zero_()
+        return {"projected_gradient_norm": norm, "projected_gradient_share": share} | super().diagnostics()
 
     def state(self) -> dict[str, Tensor]:
-        return {"norm_sum": self._norm_sum, "norm_count": self._norm_count}
+        return {"norm_sum": self._norm_sum, "share_sum": self._share_sum, "count": self._count}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         self._norm_sum.copy_(state["norm_sum"])
-        self._norm_count.copy_(state["norm_count"])
+        self._share_sum.copy_(state["share_sum"])
+        self._count.copy_(state["count"])
 
 
 class NPGDParams(NPATParams):

@@ -46,8 +46,9 @@ _FIGURE4_LOSSES: _Curves = {
     "validation_adversarial_loss": ("validation, CE(x′)", VERMILION, "-"),
 }
 _NULL_SPACE: _Curves = {
-    "projected_gradient_norm": ("projected gradient of NPDA", GREEN, "-"),
-    "head_offset_in_row_space": ("head offset outside the null space", ORANGE, "-"),
+    "projected_gradient_norm": ("NPDA: |P g|, g = ∂ℓ/∂h", GREEN, "-"),
+    "projected_gradient_share": ("NPDA: |P g| / |g|", SKY, "-"),
+    "head_offset_in_row_space": ("head: max |(W − W$_{std}$) V|", ORANGE, "-"),
 }
 _PARTS = (GREEN, ORANGE, SKY, GREY)
 
@@ -57,7 +58,7 @@ FIGURE4 = {"npda-pgd": "NPDA + PGD-AT", "npgd-pgd": "NPGD + PGD-AT"}
 def training_curves(history: pd.DataFrame, *, title: str, selected_epoch: int | None = None) -> Figure:
     """Loss, accuracy (%) and learning rate per epoch of one run, whose history.csv `history` is.
 
-    The fourth panel shows the null-space quantities (L2 norms) of methods that have them, else the parts of
+    The fourth panel shows the null-space quantities of methods that have them, else the parts of
     the training loss. A dotted line marks the epoch whose weights were kept.
     """
     null_space = [name for name in _NULL_SPACE if name in history and history[name].notna().any()]
@@ -69,7 +70,7 @@ def training_curves(history: pd.DataFrame, *, title: str, selected_epoch: int | 
         _curves(accuracy, history, _ACCURACIES, title="accuracy (%)", factor=100)
         _curves(rate, history, {"lr": ("learning rate", BLACK, "-")}, title="learning rate")
         if null_space:
-            _curves(last, history, _NULL_SPACE, title="null-space quantities (L2 norm)")
+            _curves(last, history, _NULL_SPACE, title="null-space quantities")
             if (history[null_space].max() > 0).any():
                 last.set_yscale("log")
         else:

@@ -31,7 +31,7 @@ _PARTS = {
 
 _FOLLOWED = {
     "head_offset_in_row_space": ("head outside Null(W$_{std}$): max |(W − W$_{std}$) V|", "log"),
-    "projected_gradient_norm": ("left of NPDA's gradient: |P g| / |g|", "log"),
+    "projected_gradient_share": ("left of NPDA's gradient: |P g| / |g|", "log"),
     "feature_drift_null_share": ("share of |h − h$_{std}$|² in Null(W$_{std}$)", "linear"),
 }
 """Column of history.csv -> title and scale of its panel."""

@@ -27,6 +27,7 @@ COLUMNS = [
     "validation_adversarial_loss",
     "validation_adversarial_accuracy",
     "projected_gradient_norm",
+    "projected_gradient_share",
     "head_offset_in_row_space",
 ]
 
