@@ -184,7 +184,9 @@ def test_many_comparisons_need_more_confidence_to_refute_a_claim(empty_project):
     all_of_them = difference("r0", "st", at_most=0.0) | {"of": names}
     assert one["p"] == pytest.approx(2 / 2**6)
     assert one["verdict"] == "not reproduced"
-    assert verdict(empty_project, all_of_them)["verdict"] == "undecided at this scale"
+    many = verdict(empty_project, all_of_them)
+    assert many["verdict"] == "undecided at this scale"
+    assert "at most 0, which fails at 95 %, but not at the 99.88 % that one of many has to" in many["reason"]
 
 
 def test_several_seeds_are_judged_over_seeds(empty_project):

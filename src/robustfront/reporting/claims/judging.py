@@ -172,6 +172,8 @@ def _decide(condition: Condition, evidence: Evidence, *, to_establish: float, to
         masked = evidence.masked(_risky(condition, truth, shown))
     if masked:
         truth, reason = None, f"a gradient-masking check failed for {', '.join(masked)}: {reason}"
+    elif truth is None and (shown.low > condition.at_most or shown.high < condition.at_least):
+        reason += f", which fails at 95 %, but not at the {100 * to_refute:.2f} % that one of many has to"
     margin = min(condition.at_most - shown.value, shown.value - condition.at_least)
     return Finding(condition, truth, reason, shown, margin, masked=masked)
 
