@@ -80,6 +80,10 @@ def test_share_of_a_linear_model_whose_features_are_pixels() -> None:
     assert found == pytest.approx(space.share(expected), rel=1e-4)
 
 
+def test_root_mean_square_is_of_the_norms_of_images() -> None:
+    assert root_mean_square(torch.tensor([[3.0, 4.0], [0.0, 0.0]])) == pytest.approx(12.5**0.5)
+
+
 def test_nothing_has_drifted_at_the_start(model) -> None:
     space = nullspace.compute(model.head.weight, 1e-6)
     summary = Start(model, IMAGES).drift(model).summary(space)

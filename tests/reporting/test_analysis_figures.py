@@ -225,6 +225,22 @@ def test_figure2a_is_drawn_from_the_plan(framework):
     assert "paper-space:\nclean, pgd-20, autoattack" in words
 
 
+def test_figure2a_counts_all_seeds_and_names_a_start_once(framework):
+    for run in list(framework.runs.values()):
+        init = run.config.init and f"{run.config.init}-again"
+        config = run.config.model_copy(update={"seed": 1, "init": init})
+        framework.runs[f"{run.id}-again"] = dataclasses.replace(run, id=f"{run.id}-again", config=config)
+    words = texts(npat_figure2a(framework))
+    assert "NPGD\n4 runs on digits" in words
+    assert "standard training\nst\nPreActResNet" in words
+
+
+def test_figure2a_names_every_data_set(framework):
+    (digits,) = framework.datasets.values()
+    framework.datasets["svhn-0"] = digits.model_copy(update={"name": "svhn"})
+    assert "NPDA\n1 run on each of digits, svhn" in texts(npat_figure2a(framework))
+
+
 def test_figure2a_tints_where_the_projector_acts(framework):
     boxes = npat_figure2a(framework).axes[0].patches
     tinted = [

@@ -61,14 +61,17 @@ class _Box:
 def npat_figure2a(plan: Plan) -> Figure:
     """S000, Figure 2a: from the standard model over the projector to NPDA, NPGD and their evaluation.
 
-    Names, budgets, radii and suites are those of the plan's runs of these methods on its first data set. Red
-    arrows and tinted boxes: where the null-space projector P acts. Boxes are as large as their texts.
+    Names, budgets, radii and suites are those of the plan's runs of these methods on its first data set; the
+    others have the same. Red arrows and tinted boxes: where the null-space projector P acts. Boxes are as
+    large as their texts.
     """
     runs = [run for run in plan.runs.values() if run.dataset_id == next(iter(plan.datasets))]
     projected = [run for run in runs if run.config.method in _ORDER]
+    names = [dataset.name for dataset in plan.datasets.values()]
+    places = names[0] if len(names) == 1 else f"each of {', '.join(names)}"
     starts = [run for run in runs if run.id in {run.config.init for run in projected}]
     lanes = {
-        method: _lane([run for run in projected if run.config.method == method], method)
+        method: _lane([run for run in projected if run.config.method == method], method, places)
         for method in _ORDER
         if any(run.config.method == method for run in projected)
     }
@@ -145,8 +148,8 @@ def _size_of(text: str) -> tuple[float, float]:
     return extent.width / figure.dpi + _PADDING[0], extent.height / figure.dpi + _PADDING[1]
 
 
-def _lane(runs: Sequence[PlannedRun], method: str) -> list[str]:
-    """The texts of one method from left to right: its runs, their attack, loss and update."""
+def _lane(runs: Sequence[PlannedRun], method: str, places: str) -> list[str]:
+    """The texts of one method from left to right: its runs in all `places`, attack, loss and update."""
     config = runs[0].config
     generators = dict.fromkeys(str(run.config.params["generator"]).upper() for run in runs)
     betas = sorted({float(run.config.params["beta"]) for run in runs})
@@ -156,7 +159,7 @@ def _lane(runs: Sequence[PlannedRun], method: str) -> list[str]:
     attack += f"$\\ell$ of {', '.join(generators)}"
     spread = f"{betas[0]:g}" if len(betas) == 1 else f"{betas[0]:g} to {betas[-1]:g}"
     update = f"SGD, {config.training.epochs} epochs\n{_UPDATE[method]}"
-    count = f"{len(runs)} run{'s' if len(runs) > 1 else ''} on {config.dataset.name}"
+    count = f"{len(runs)} run{'s' if len(runs) > 1 else ''} on {places}"
     loss = f"TRADES loss\nCE(x) + β KL(x, x′)\nβ = {spread}"
     return [f"{method.upper()}\n{count}", attack, loss, update]
 
@@ -165,7 +168,8 @@ def _standard(runs: Sequence[PlannedRun]) -> str:
     if not runs:
         return "standard training"
     config = runs[0].config
-    names = textwrap.fill(", ".join(name for run in runs for name in run.names), 32, break_on_hyphens=False)
+    of_all_seeds = dict.fromkeys(name for run in runs for name in run.names)
+    names = textwrap.fill(", ".join(of_all_seeds), 32, break_on_hyphens=False)
     network = f"PreActResNet-{config.model.depth}, width {config.model.width}"
     return f"standard training\n{names}\n{network}\nSGD, {config.training.epochs} epochs"
 
