@@ -2,6 +2,7 @@ import errno
 import hashlib
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from robustfront.artefacts import (
     Layout,
     atomic_write,
+    date_back,
     read_json,
     require_writable,
     sha256,
@@ -191,3 +193,19 @@ def test_the_layout_is_that_of_the_architecture_page() -> None:
         Path("r/runs/x/eval/s-1.5"),
         Path("c/x"),
     ]
+
+
+def test_files_from_the_future_are_dated_back_and_others_left_alone(tmp_path: Path) -> None:
+    ahead, old, link = (tmp_path / name for name in ("ahead", "old", "link"))
+    for path in (ahead, old):
+        path.write_text("")
+    os.utime(old, (1e9, 1e9))
+    link.symlink_to(old)
+    (tmp_path / "broken").symlink_to(tmp_path / "nothing")
+    for path in (ahead, link):
+        os.utime(path, (time.time() + 1e6,) * 2, follow_symlinks=False)
+    date_back(tmp_path)
+    assert ahead.stat().st_mtime < time.time()
+    assert link.lstat().st_mtime < time.time()
+    assert old.stat().st_mtime == 1e9
+    date_back(tmp_path / "missing")

@@ -5,7 +5,9 @@ import glob
 import hashlib
 import json
 import os
+import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -91,6 +93,28 @@ def require_writable(folder: Path) -> None:
     existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     if not os.access(existing, os.W_OK):
         raise ArtefactError(f"{existing}: cannot be written to; make it writable, then start again")
+
+
+def date_back(folder: Path) -> None:
+    """Gives the files of `folder`, and links to files, that a clock running ahead dated a time in the past.
+
+    Snakemake fails a finished job, and removes what it made, if an input is newer by then, be it `ancient` or
+    not. ArtefactError where that is not allowed.
+    """
+    now = time.time()
+    for path in folder.rglob("*"):
+        for target in (True, False) if path.is_symlink() else (True,):
+            try:
+                found = path.stat(follow_symlinks=target)
+                if not stat.S_ISDIR(found.st_mode) and found.st_mtime >= now:
+                    os.utime(path, (now - 1, now - 1), follow_symlinks=target)
+            except FileNotFoundError:
+                pass  # gone by now, or a link to nothing
+            except OSError as error:
+                raise ArtefactError(
+                    f"{path}: its time lies in the future and cannot be set ({error.strerror}); "
+                    "make the folder writable"
+                ) from None
 
 
 def write_text(path: Path, text: str) -> None:

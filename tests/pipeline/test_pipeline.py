@@ -40,6 +40,17 @@ def test_a_clock_that_ran_ahead_or_behind_redoes_no_work(copy):
     assert set(copy.planned()) <= REPORT | {"all"}
 
 
+def test_work_on_files_from_the_future_is_not_thrown_away(copy):
+    lost = next((copy.root / "results").glob("runs/*/analysis/null-space-*.json"))
+    lost.unlink()
+    for path in (copy.root / "results").rglob("*.safetensors"):
+        os.utime(path, (time.time() + 86400,) * 2)
+    output = copy.snakemake("runs")
+    assert output.returncode == 0, output.stdout[-3000:]
+    assert lost.exists()
+    assert copy.planned().keys() <= REPORT | {"all"}
+
+
 def test_an_edited_beta_redoes_that_run_alone_and_what_depends_on_it(copy):
     params = copying.deepcopy(tiny_params())
     params["runs"]["npgd-pgd"]["beta"] = 3.0

@@ -66,10 +66,13 @@ def methods(options: Options) -> None:
 @cli.command()
 @click.pass_obj
 def prepare(options: Options) -> None:
-    """Write the resolved config.yaml of every planned run."""
+    """Write the resolved config.yaml of every planned run, and date back files from the future."""
+    from robustfront.artefacts import date_back
     from robustfront.planning.files import write_configs
 
     write_configs(options.plan, options.results)
+    for folder in (options.results, options.reports, upkeep.NOTEBOOKS):
+        date_back(folder)
 
 
 @cli.command()

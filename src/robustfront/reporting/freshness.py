@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import robustfront
-from robustfront.artefacts import Layout, read_json, write_text
+from robustfront.artefacts import Layout, date_back, read_json, write_text
 from robustfront.checksums import write_record
 from robustfront.errors import ArtefactError
 
@@ -99,16 +98,7 @@ def stamp(results: Path, reports: Path) -> Path:
     Files from a machine whose clock is ahead are dated back for that. The content is new too, as Snakemake
     takes a small file of known content for old whatever its time. ArtefactError where that is not allowed.
     """
-    now = time.time()
-    for path in reports.rglob("*"):
-        try:
-            if path.is_file() and path.stat().st_mtime >= now:
-                os.utime(path, (now - 1, now - 1))
-        except OSError as error:
-            raise ArtefactError(
-                f"{path}: its time lies in the future and cannot be set ({error.strerror}); "
-                "make the folder writable"
-            ) from None
+    date_back(reports)
     path = results / "report-stamp.txt"
     write_text(path, f"The report was found out of date at {time.time_ns()} ns.\n")
     return path
