@@ -55,6 +55,18 @@ def test_planning_from_the_command_line_imports_no_torch(params: Path) -> None:
     assert not imported_by(code) & (HEAVY - {"pydantic", "numpy"})
 
 
+def test_devices_are_told_what_was_said_about_compiling(
+    params: Path, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr("robustfront.training.launch.launch", lambda words, devices: commands.append(words))
+    monkeypatch.setenv("ROBUSTFRONT_COMPILE", "1")
+    name = next(iter(load_plan(params).runs))
+    for words in ([], ["--no-compile"]):
+        run("--params", params, "train", name, "--device", "cpu", "--devices", "2", *words)
+    assert [words[-1] for words in commands] == ["--compile", "--no-compile"]
+
+
 def test_the_module_is_the_command(params: Path) -> None:
     words = [sys.executable, "-m", "robustfront", "--params", str(params), "plan"]
     answer = subprocess.run(words, capture_output=True, text=True, check=True)

@@ -14,7 +14,7 @@ from robustfront.errors import ArtefactError, ConfigError
 from robustfront.evaluation import suites
 from robustfront.evaluation.outcomes import load, save
 from robustfront.evaluation.suites import evaluate
-from toy_models import Linear, random_images, random_linear
+from toy_models import Convolutional, Linear, random_images, random_linear
 
 SHAPE = (3, 6, 6)
 PGD = {"kind": "pgd", "steps": 8, "step_size": 0.03}
@@ -120,6 +120,19 @@ def test_the_summary_says_what_was_run_and_on_what(model: Linear, split: Split) 
     assert summary["device"] == "cpu"
     assert summary["seconds"] > 0
     assert summary["versions"]["torch"] == torch.__version__
+
+
+def test_pgd_sees_the_fast_memory_format(split: Split) -> None:
+    seen = set()
+
+    class Watching(Convolutional):
+        def features(self, x: Tensor) -> Tensor:
+            formats = (x, self.body[0].weight)
+            seen.add(tuple(t.is_contiguous(memory_format=torch.channels_last) for t in formats))
+            return super().features(x)
+
+    evaluate(Watching(5), split, suite(attacks={"pgd-8": PGD}), device="cpu")
+    assert (True, True) in seen
 
 
 def test_masking_checks_are_part_of_the_summary(model: Linear, split: Split) -> None:

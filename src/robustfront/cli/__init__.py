@@ -111,7 +111,7 @@ def train(options: Options, run_id: str, device: str, devices: int, compiled: bo
     if devices > 1:
         where = ["--params", options.params, "--scale", options.plan.scale, "--results", options.results]
         command = [sys.executable, "-m", "robustfront", *map(str, where), "train", run_id]
-        command += ["--compile"] if compiled else []
+        command += ["--compile" if compiled else "--no-compile"]  # or the environment would decide
         sys.exit(launch(command, choose_devices(device, devices)))
     from robustfront.training.session import train as train_run
 

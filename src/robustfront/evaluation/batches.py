@@ -52,6 +52,7 @@ def ascend(
         generator = torch.Generator(x.device).manual_seed(seed + start)
 
         def perturb(x: Tensor, y: Tensor, generator: torch.Generator = generator) -> Tensor:
+            x = x.contiguous(memory_format=torch.channels_last)
             objective = OBJECTIVES[attack.objective]
             return pgd(model, x, y, ball, attack, objective=objective, generator=generator)
 

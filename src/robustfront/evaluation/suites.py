@@ -61,7 +61,7 @@ def evaluate(
     """
     began = time.perf_counter()
     device = torch.device(device)
-    model = model.to(device).eval()
+    model = model.to(device).to(memory_format=torch.channels_last).eval()
     x, y = to_float(split.images.to(device)), split.labels.to(device)
     ball = Ball.of(suite.threat, model.mean, model.std)
     order = torch.from_numpy(stratified_order(y.cpu().numpy(), suite.seed)).to(device)
