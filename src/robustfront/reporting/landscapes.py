@@ -153,7 +153,7 @@ def _ways(axes: Axes, bar: Axes, item: Analysed) -> None:
         )
     axes.set_aspect("equal")
     axes.set_xlabel("plain attack's direction (L2, pixel units)")
-    axes.set_ylabel("rest of the projected one's")
+    axes.set_ylabel("projected attack's, orthogonal part")
     Colorbar(bar, mesh, label="cross entropy")
 
 

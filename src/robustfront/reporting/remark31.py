@@ -112,7 +112,8 @@ def _final(axes: Axes, found: Sequence[Analysed]) -> None:
     shares = [100 * fact["logit_drift_rest"] / max(fact["logit_drift"], 1e-300) for fact in facts]
     bars = axes.barh(np.arange(len(found)), shares, 0.6, color=VERMILION)
     axes.bar_label(bars, fmt="%.0f", fontsize=8, padding=2)
-    axes.set_yticks(np.arange(len(found)), [item.label for item in found], fontsize=8)
+    labels = [item.label.replace(", β", "\nβ") for item in found]
+    axes.set_yticks(np.arange(len(found)), labels, fontsize=8)
     axes.invert_yaxis()
     axes.set_xlim(0, max(110, 1.15 * max(shares)))
     axes.grid(visible=False, axis="y")
