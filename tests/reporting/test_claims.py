@@ -4,7 +4,7 @@ import pytest
 
 from robustfront.errors import ConfigError
 from robustfront.evaluation.statistics import paired_interval
-from robustfront.reporting.claims.judging import every, judge, some
+from robustfront.reporting.claims.judging import every, judge, signed, some
 from robustfront.reporting.claims.language import Claim, Series, load_claims
 from robustfront.reporting.published import read_published
 
@@ -319,6 +319,11 @@ def test_training_dynamics_are_judged_in_the_space_they_were_watched_in(empty_pr
     other = verdict(empty_project, predicate, suite="pixel-space")
     assert other["verdict"] == "undecided at this scale"
     assert other["reason"].startswith("training is not watched in pixel space")
+
+
+# ---------------------------------------------------------------------------------------------- words
+def test_points_are_signed_and_zero_is_not_negative():
+    assert [signed(points) for points in (1.35, -0.2, -0.004, 0.0)] == ["+1.35", "−0.20", "+0.00", "+0.00"]
 
 
 # ---------------------------------------------------------------------------------------------- logic

@@ -202,8 +202,8 @@ def _in_words(condition: Contrast | Change, estimate: Estimate) -> str:
 
 
 def signed(points: float) -> str:
-    """`+1.35`, `−0.20`."""
-    return f"{points:+.2f}".replace("-", "−")
+    """`+1.35`, `−0.20`, and `+0.00` whatever the sign of what rounds to it."""
+    return f"{round(points, 2) + 0.0:+.2f}".replace("-", "−")
 
 
 def bounds(at_least: float, at_most: float) -> str:
