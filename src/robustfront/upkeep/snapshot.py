@@ -27,10 +27,10 @@ def snapshot(plan: Plan, found: Status, selected: str) -> str:
             f"write `scale: {plan.scale}` there to record that one"
         )
     if not found.is_complete:
-        report = "" if found.report_is_current else " and the report is not made of what is there"
+        lacking = [f"{len(found.missing)} item(s) are missing"] if found.missing else []
+        lacking += [] if found.report_is_current else ["the report is not made of what is there"]
         raise ArtefactError(
-            f"snapshot: {len(found.missing)} item(s) are missing{report}; run `snakemake`, or "
-            "`robustfront status` to see them"
+            f"snapshot: {' and '.join(lacking)}; run `snakemake` (`robustfront status` says what it makes)"
         )
     _dvc("commit", "--force", "--no-relink")
     _dvc("status", "--quiet")
