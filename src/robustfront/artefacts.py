@@ -5,6 +5,7 @@ import glob
 import hashlib
 import json
 import os
+import re
 import stat
 import tempfile
 import time
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from robustfront.errors import ArtefactError
+
+_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}(\.[a-z]+)?")
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
         if handle is not None:
             os.close(handle)
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """Temporary files of `atomic_write` below `folder`: being written, or left by a killed process."""
+    return sorted(path for path in folder.rglob(".*.*") if _TEMPORARY.fullmatch(path.name) and path.is_file())
 
 
 def _remove_leftovers(path: Path) -> None:

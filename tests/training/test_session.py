@@ -250,6 +250,22 @@ def test_a_checkpoint_that_does_not_fit_is_named(small_project, stop_after) -> N
         small_project.train("npda")
 
 
+def test_a_training_begun_from_other_weights_is_not_gone_on_with(small_project, stop_after) -> None:
+    run = small_project.run("npda")
+    stop_after(2, signal.SIGTERM)
+    with pytest.raises(Interrupted):
+        small_project.train("npda")
+    start = small_project.layout.run(run.config.init) / "model.safetensors"
+    tensors = weights.load_weights(start)
+    weights.save_weights(
+        {name: value + (name == "stem.weight") for name, value in tensors.items()}, start, {}
+    )
+    with pytest.raises(
+        ArtefactError, match=rf"was begun from another runs/{run.config.init}/model.safetensors"
+    ):
+        small_project.train("npda")
+
+
 def test_compilation_is_asked_for_and_recorded(small_project, monkeypatch) -> None:
     asked = []
     monkeypatch.setattr(session, "compile_stand_ins", asked.append)

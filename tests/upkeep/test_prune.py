@@ -1,10 +1,12 @@
 import os
 import time
 
+import pytest
 from filelock import FileLock
 from test_status import made_by_other_code
 
 from robustfront.artefacts import write_text
+from robustfront.errors import ArtefactError
 from robustfront.upkeep import prune
 
 
@@ -66,10 +68,55 @@ def test_the_run_of_a_running_training_stays(finished_project) -> None:
     assert ("run", "results/runs/nobody") in orphans(finished_project)
 
 
+def test_a_run_that_is_being_evaluated_stays(finished_project) -> None:
+    layout, run = finished_project.layout, finished_project.id("at")
+    folder = layout.unfinished(run, "some-suite")
+    write_text(folder / "lock", "")
+    made_by_other_code(finished_project, "at")
+    with FileLock(folder / "lock"):
+        assert prune.stale(finished_project.plan, layout) == []
+        finished_project.edit(**{"runs/at": ...})
+        assert ("run", f"results/runs/{run}") not in orphans(finished_project)
+    assert ("run", f"results/runs/{run}") in orphans(finished_project)
+
+
+def test_of_a_link_only_the_link_goes(finished_project, tmp_path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "precious").write_text("x" * 2048)
+    link = finished_project.layout.run("linked")
+    link.symlink_to(tmp_path / "elsewhere")
+    (orphan,) = prune.orphans(finished_project.plans, finished_project.layout, finished_project.reports)
+    assert (orphan.path, orphan.bytes) == (link, 0)
+    prune.remove([orphan])
+    assert not link.is_symlink()
+    assert (tmp_path / "elsewhere" / "precious").exists()
+
+
+def test_what_cannot_be_removed_is_named(finished_project, monkeypatch) -> None:
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(prune.shutil, "rmtree", refuse)
+    orphan = prune.Orphan("run", finished_project.layout.run(finished_project.id("at")))
+    with pytest.raises(ArtefactError, match=rf"{orphan.path}: cannot be removed: Permission denied; fix"):
+        prune.remove([orphan])
+
+
+def test_a_training_begun_from_a_stale_run_starts_again(finished_project) -> None:
+    made_by_other_code(finished_project, "st")
+    child = finished_project.layout.checkpoint(finished_project.id("at"))
+    write_text(child / "checkpoint.safetensors", "")
+    found = prune.stale(finished_project.plan, finished_project.layout)
+    assert prune.Orphan("checkpoint", child) in found
+
+
 def test_temporary_files_go_once_they_are_old(finished_project) -> None:
-    path = finished_project.layout.run(finished_project.id("st")) / ".model.safetensors.abc.safetensors"
+    path = finished_project.layout.run(finished_project.id("st")) / ".model.safetensors.abcd_123.safetensors"
     path.write_text("half")
     assert orphans(finished_project) == set()
+    for name in (".gitkeep", ".dvcignore", ".my.notes"):
+        path.with_name(name).write_text("not ours")
+        os.utime(path.with_name(name), (time.time() - 7200,) * 2)
     os.utime(path, (time.time() - 7200,) * 2)
     assert orphans(finished_project) == {("temporary file", str(path))}
 

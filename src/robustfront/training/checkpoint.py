@@ -3,7 +3,8 @@
 Randomness is a function of (seed, epoch, step), so there is no generator state to keep.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ class Checkpoint:
     """Position and all tensors of a training.
 
     `groups` maps e.g. "model", "momentum", "average", "best" to named tensors; empty ones are not kept.
-    `seconds` is what the unfinished epoch has taken so far.
+    `seconds` is what the unfinished epoch has taken so far, `made_from` the checksums of the files that the
+    training reads (none in older checkpoints).
     """
 
     run_id: str
@@ -34,6 +36,7 @@ class Checkpoint:
     best_score: list[float] | None
     best_epoch: int | None
     seconds: float
+    made_from: Mapping[str, str] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Replaces `path`. ArtefactError, the older file untouched, where it cannot be written."""
@@ -64,6 +67,11 @@ class Checkpoint:
         if checkpoint.run_id != run_id:
             raise _unusable(path, f"is of the run {checkpoint.run_id}, not of {run_id}")
         return checkpoint
+
+    def require_made_from(self, made_from: Mapping[str, str], path: Path) -> None:
+        """ArtefactError, naming `path`, if the training was begun from files with another content."""
+        if changed := [name for name, found in made_from.items() if self.made_from.get(name, found) != found]:
+            raise _unusable(path, f"was begun from another {', '.join(changed)} than lies there now")
 
 
 def _unusable(path: Path, reason: str) -> ArtefactError:

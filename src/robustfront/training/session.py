@@ -6,6 +6,8 @@ import contextlib
 import resource
 import statistics
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,7 +85,7 @@ def _train(
     path = layout.checkpoint(planned.id) / "checkpoint.safetensors"
     resumed = path.is_file()
     if resumed:
-        _resume(trainer, path)
+        _resume(trainer, path, made_from)
     with tqdm(
         desc=planned.id,
         initial=trainer.steps_done,
@@ -100,7 +102,7 @@ def _train(
 
         def save(state: Checkpoint) -> None:
             if world.first:
-                state.save(path)
+                replace(state, made_from=made_from).save(path)
 
         outcome = trainer.fit(Watcher(save, lambda: bool(stop), progress))
     if world.first:
@@ -171,8 +173,9 @@ def _null_space(folder: Path, model: Classifier) -> NullSpace:
     return space
 
 
-def _resume(trainer: Trainer, path: Path) -> None:
+def _resume(trainer: Trainer, path: Path, made_from: Mapping[str, str]) -> None:
     checkpoint = Checkpoint.load(path, trainer.run_id)
+    checkpoint.require_made_from(made_from, path)
     try:
         trainer.restore(checkpoint)
     except (KeyError, RuntimeError) as error:

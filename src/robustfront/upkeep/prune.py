@@ -1,5 +1,6 @@
 """`robustfront prune`: what params.yaml no longer names, or what other code made, and its removal."""
 
+import glob
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -8,7 +9,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from robustfront.artefacts import Layout
+from robustfront.artefacts import Layout, leftovers
+from robustfront.errors import ArtefactError
 from robustfront.planning import Plan
 from robustfront.upkeep import inventory
 
@@ -25,7 +27,9 @@ class Orphan:
 
     @property
     def bytes(self) -> int:
-        """What its removal frees."""
+        """What its removal frees; nothing for a link."""
+        if self.path.is_symlink():
+            return 0
         files = self.path.rglob("*") if self.path.is_dir() else [self.path]
         return sum(path.stat().st_size for path in files if path.is_file())
 
@@ -38,9 +42,9 @@ def orphans(plans: Iterable[Plan], layout: Layout, reports: Path) -> list[Orphan
     found += _figures(plans, reports)
     known = [orphan.path for orphan in found]
     now = time.time()
-    for path in sorted(layout.results.rglob(".*")):
+    for path in leftovers(layout.results):
         below = any(parent in known for parent in path.parents)
-        if path.is_file() and not below and now - path.stat().st_mtime > SETTLED:
+        if not below and now - path.stat().st_mtime > SETTLED:
             found.append(Orphan("temporary file", path))
     return found
 
@@ -49,13 +53,15 @@ def stale(plan: Plan, layout: Layout) -> list[Orphan]:
     """What must go so that `snakemake` makes anew what other code made, or what was made from other files.
 
     That is each such run with all that starts from it, and their projectors; evaluations and analyses go with
-    their runs, or alone if only they are out of date.
+    their runs, or alone if only they are out of date. A run that a process is at stays:
+    `status` tells of it again.
     """
     outdated = inventory.outdated(layout.results, inventory.records(layout.results))
     runs = {*inventory.stale(plan, layout)}
     runs |= {path.parent.name for path in outdated if path.parent.parent == layout.results / "runs"}
-    doomed = inventory.descendants(plan, runs & {*plan.runs})
+    doomed = {run for run in inventory.descendants(plan, runs & {*plan.runs}) if not _at_work(run, layout)}
     found = [Orphan("run", layout.run(run)) for run in plan.runs if run in doomed]
+    found += [Orphan("checkpoint", layout.checkpoint(run)) for run in plan.runs if run in doomed]
     projectors = {key for key, projector in plan.projectors.items() if projector.run_id in doomed}
     projectors |= {path.parent.name for path in outdated if path.name == "projector.json"}
     found += [Orphan("projector", layout.projector(key)) for key in sorted(projectors)]
@@ -67,23 +73,29 @@ def stale(plan: Plan, layout: Layout) -> list[Orphan]:
 
 
 def remove(found: Iterable[Orphan]) -> None:
-    """Deletes them. OSError if that is not allowed."""
+    """Deletes them; of links, not what they lead to. ArtefactError if that is not allowed."""
     for orphan in found:
-        if orphan.path.is_dir():
-            shutil.rmtree(orphan.path)
-        else:
-            orphan.path.unlink(missing_ok=True)
+        try:
+            if orphan.path.is_dir() and not orphan.path.is_symlink():
+                shutil.rmtree(orphan.path)
+            else:
+                orphan.path.unlink(missing_ok=True)
+        except OSError as error:
+            raise ArtefactError(
+                f"{orphan.path}: cannot be removed: {error.strerror or error}; "
+                "fix the permissions, then prune again"
+            ) from error
 
 
 def _unplanned(plans: list[Plan], layout: Layout) -> Iterator[Orphan]:
-    """Folders of runs, projectors and data sets that no plan has; those of a running training stay."""
+    """Folders of runs, projectors and data sets that no plan has; a run that a process is at stays."""
     for kind, folder, ids in (
         ("run", "runs", {run for plan in plans for run in plan.runs}),
         ("projector", "projectors", {key for plan in plans for key in plan.projectors}),
         ("data set", "datasets", {key for plan in plans for key in plan.datasets}),
     ):
         for path in _folders(layout.results / folder):
-            if path.name not in ids and not (kind == "run" and _in_use(layout.checkpoint(path.name))):
+            if path.name not in ids and not (kind == "run" and _at_work(path.name, layout)):
                 yield Orphan(kind, path)
 
 
@@ -131,8 +143,13 @@ def _folders(parent: Path) -> list[Path]:
     return sorted(path for path in parent.glob("[!.]*") if path.is_dir())
 
 
+def _at_work(run_id: str, layout: Layout) -> bool:
+    """Whether a process trains, evaluates or analyses this run now."""
+    return any(_in_use(path) for path in layout.checkpoints.glob(f"{glob.escape(run_id)}*"))
+
+
 def _in_use(checkpoint: Path) -> bool:
-    """Whether a training holds the lock of this folder."""
+    """Whether a job holds the lock of this folder."""
     path = checkpoint / "lock"
     if not path.exists():
         return False
