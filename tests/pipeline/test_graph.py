@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from workflow_project import Project
 
 from tiny import tiny_params
 
@@ -10,8 +11,6 @@ from tiny import tiny_params
 @pytest.fixture
 def edges(project, tmp_path):
     """Number of runs of a sweep -> edges of the graph of jobs, nothing being there yet."""
-    from conftest import Project
-
     for name in ("workflow", "profiles", "notebooks"):
         shutil.copytree(project / name, tmp_path / name)
     shutil.copy(project / "Snakefile", tmp_path)

@@ -61,7 +61,6 @@ def test_the_papers_own_run_deviates_in_nothing() -> None:
             {"model/pretrained": None},
             "S000 starts its standard models from ImageNet weights; here they start from scratch",
         ),
-        ({"model/width": 16}, "S000's network has 512 features; this one 128"),
         ({"training/epochs": 6}, "S000 trains for 200 epochs; this run for 6"),
         (
             {"params/threat/eps": 8 / 255, "params/threat/space": "pixel"},
@@ -77,6 +76,12 @@ def test_the_papers_own_run_deviates_in_nothing() -> None:
 )
 def test_deviations_are_told(edit, text) -> None:
     assert provenance.deviations(run(**edit)) == [text]
+
+
+def test_a_narrow_network_deviates_and_cannot_start_from_imagenet() -> None:
+    told = provenance.deviations(run(**{"model/width": 16, "model/pretrained": None}))
+    assert "S000's network has 512 features; this one 128" in told
+    assert len(told) == 2
 
 
 def test_what_the_paper_varies_or_leaves_open_is_no_deviation() -> None:
