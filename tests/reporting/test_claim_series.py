@@ -105,6 +105,11 @@ def test_saturation_against_beta(empty_project, add, errors, expected):
         ((100, 200, 150), "reproduced"),
         ((200, 150, 100), "not reproduced"),  # it falls at every step
         ((150, 152, 100), "undecided"),  # it falls, and may rise or not
+        (
+            (150, 156, 100),
+            "undecided",
+        ),  # the rise alone is beyond chance at 95 %, as one of two steps it is not
+        ((150, 158, 100), "reproduced"),
     ],
 )
 def test_fluctuation_with_hidden_size(empty_project, add, errors, expected):
