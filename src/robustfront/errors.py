@@ -44,3 +44,7 @@ class Interrupted(RobustfrontError):
     """The scheduler asked us to stop; the state is saved and the same command goes on from there."""
 
     exit_code = 75  # EX_TEMPFAIL of sysexits.h: worth trying again
+
+
+class ProcessLost(RobustfrontError):
+    """Another process of a training on several devices has failed, and says why itself."""

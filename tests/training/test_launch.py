@@ -64,6 +64,28 @@ def test_what_fails_decides_the_exit_code(by_rank, code, shown, monkeypatch, cap
     assert capfd.readouterr().err.startswith(shown)
 
 
+def test_who_fails_first_is_told_and_not_who_waited_for_it(capfd) -> None:
+    script = (
+        "import sys, time, torch, torch.distributed as dist\n"
+        "from robustfront.errors import ConfigError, RobustfrontError\n"
+        "from robustfront.training.launch import joined\n"
+        "try:\n"
+        "    with joined(torch.device('cpu')) as world:\n"
+        "        if world.rank:\n"
+        "            raise ConfigError('the reason')\n"
+        "        dist.all_reduce(torch.ones(1))\n"
+        "except RobustfrontError as error:\n"
+        "    print('error:', error, file=sys.stderr)\n"
+        "    time.sleep(error.exit_code == 2)\n"  # the other one is sooner gone
+        "    sys.exit(error.exit_code)\n"
+    )
+    assert launch([sys.executable, "-c", script], CPUS) == 2
+    said = capfd.readouterr().err
+    assert "error: process 1 of this training failed" in said
+    assert said.endswith("error: the reason\n")
+    assert "Traceback" not in said
+
+
 def test_a_world_of_one_is_no_world(monkeypatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     with joined(torch.device("cpu")) as world:

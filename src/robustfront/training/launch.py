@@ -10,23 +10,28 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from types import FrameType
 from typing import IO
 
 import torch
 import torch.distributed as dist
 
+from robustfront.errors import ProcessLost
 from robustfront.training.world import ALONE, World
 
 GRACE_SECONDS = 20.0
 """What the other processes get, once one has failed, to end by themselves: mostly they fail of the same."""
+
+FAILED = "robustfront/failed"
+"""Where, in the store of the world, the first process to fail leaves its rank."""
 
 
 @contextlib.contextmanager
 def joined(device: torch.device) -> Iterator[World]:
     """The world that this process is part of by what `launch` or `torchrun` set: WORLD_SIZE, RANK, ...
 
-    Without them it is a world of its own.
+    Without them it is a world of its own. ProcessLost where an exchange fails because another process has.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
@@ -38,8 +43,22 @@ def joined(device: torch.device) -> Iterator[World]:
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     try:
         yield World(dist.get_rank(), size)
+    except Exception as error:
+        first = _first_to_fail(dist.get_rank())  # told before the others notice that this process is gone
+        if isinstance(error, RuntimeError) and first != dist.get_rank():
+            raise ProcessLost(f"process {first} of this training failed, which ended the others") from error
+        raise
     finally:
         dist.destroy_process_group()
+
+
+def _first_to_fail(rank: int) -> int:
+    """The rank of the first process that failed: `rank`, which has just now, if it is told of no other."""
+    with contextlib.suppress(RuntimeError):  # the store is gone with who started us
+        host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        store = dist.TCPStore(host, port, is_master=False, timeout=timedelta(seconds=5))
+        return int(store.compare_set(FAILED, "", str(rank)))
+    return rank
 
 
 def launch(command: list[str], devices: list[torch.device]) -> int:
@@ -75,6 +94,8 @@ def launch(command: list[str], devices: list[torch.device]) -> int:
         culprit = _wait(processes)
         if culprit is None:
             return 0
+        if processes[culprit].returncode > 0 and store.check([FAILED]):
+            culprit = int(store.get(FAILED))
         failed, said = processes[culprit], _text(outputs[culprit])
         if failed.returncode != processes[0].returncode or "Traceback" in said:
             sys.stderr.write(said)  # else the first process has said the same
@@ -88,7 +109,8 @@ def _wait(processes: list[subprocess.Popen[bytes]]) -> int | None:
     while time.monotonic() < deadline:
         codes = [process.poll() for process in processes]
         if culprit is None and any(codes):
-            culprit = next(rank for rank, code in enumerate(codes) if code)
+            failed = [rank for rank, code in enumerate(codes) if code]
+            culprit = next((rank for rank in failed if (codes[rank] or 0) < 0), failed[0])  # killed: a cause
             deadline = time.monotonic() + GRACE_SECONDS
         if None not in codes:
             break
