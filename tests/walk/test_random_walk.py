@@ -11,7 +11,7 @@ from walker import start
 
 @pytest.mark.parametrize(
     ("count", "seed"),
-    [(3, 0), pytest.param(44, 1, marks=pytest.mark.slow)],
+    [(3, 0), pytest.param(44, 1, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])],
     ids=["short", "long"],
 )
 def test_random_walk(count: int, seed: int, project: Path, tmp_path: Path) -> None:
