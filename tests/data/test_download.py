@@ -1,7 +1,10 @@
 import hashlib
+import io
 import re
 import socket
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -290,17 +293,19 @@ def test_two_processes_download_a_file_once(server, tmp_path):
     assert len(server.requests) == 1
 
 
-def test_a_process_that_waits_for_another_says_so(server, tmp_path, capsys):
+def test_a_process_that_waits_for_another_says_so(server, tmp_path, monkeypatch):
     server.answers["/images.bin"] = [serve()]
     second = threading.Thread(target=fetch, args=(source(server.mirror()), tmp_path))
-    told = ""
+    told = io.StringIO()  # reading capsys empties it, and may lose what the other thread writes meanwhile
+    monkeypatch.setattr(sys, "stderr", told)
+    deadline = time.monotonic() + 60
     with FileLock(tmp_path / ".lock"):
         second.start()
-        while not told:
-            told = capsys.readouterr().err
+        while not told.getvalue() and time.monotonic() < deadline:
+            time.sleep(0.01)
         assert not server.requests
     second.join()
-    assert told.strip() == f"{tmp_path}: waiting for another process that downloads into it"
+    assert told.getvalue().strip() == f"{tmp_path}: waiting for another process that downloads into it"
     assert (tmp_path / "images.bin").read_bytes() == CONTENT
 
 
