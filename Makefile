@@ -5,10 +5,13 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
+# `make reproduce STUDIES=npat`, or several: STUDIES="npat front". Others are neither made nor reported.
+STUDIES ?=
+
 .PHONY: reproduce test test-all test-slurm slurm lint format types bench lock clean
 
 reproduce: .venv/installed
-	snakemake
+	snakemake $(if $(STUDIES),--config "studies=$(STUDIES)")
 
 # By file, as some files share a finished project: loadgroup of pytest-xdist 3.8 does not work with pytest 9.2.
 test: .venv/installed

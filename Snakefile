@@ -1,41 +1,65 @@
-# What is made, and in which order. Every rule calls one verb of the `robustfront` command; numbers are in params.yaml.
+# What is made, and in which order. Every rule calls one verb of the `robustfront` command; numbers are in params.yaml and
+# the files of the studies that it names.
 #
 #   snakemake            everything of the scale that params.yaml selects, up to reports/index.html
 #   snakemake -n         what would be done, and nothing else
+#   snakemake npat       one study: its runs and its page
 #   snakemake data|runs|report        one stage and what it needs
-#   snakemake --config scale=mnist    another scale, without editing params.yaml
+#   snakemake --config scale=mnist studies=npat    another scale, some of the studies, without editing params.yaml
 
+import os
+import shlex
 import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from robustfront.artefacts import Layout
 from robustfront.errors import RobustfrontError
 from robustfront.planning import load_plan
-from robustfront.planning.files import gpus_present
+from robustfront.planning.files import gpus_present, incomplete
 
-PARAMS = config.get("params", "params.yaml")
+PARAMS = str(config.get("params", "params.yaml"))
+STUDIES = config.get("studies") or []
+if isinstance(STUDIES, str):
+    STUDIES = STUDIES.replace(",", " ").split()
+LAYOUT = Layout()
 try:
-    PLAN = load_plan(Path(PARAMS), config.get("scale"))
+    PLAN = load_plan(Path(PARAMS), config.get("scale"), STUDIES)
+    # The page of contents lists all studies, whichever are made now.
+    WHOLE = load_plan(Path(PARAMS), config.get("scale")) if STUDIES else PLAN
 except RobustfrontError as error:
     raise WorkflowError(str(error)) from None
+TRAINED = {
+    run: [
+        f"results/runs/{run}/{file}"
+        for file in ("model.safetensors", "history.csv", "manifest.json")
+    ]
+    for run in PLAN.runs
+}
+EVALUATED = {
+    run: f"results/runs/{run}/eval/{PLAN.index(run)}.json" for run in PLAN.runs
+}
+# What is there and does not fit what it stands for: that is known when the Snakefile is read, and no time tells it. It is
+# made again because it has one more input, a flag that no job has made yet: file -> flag. A dry run writes nothing.
+AGAIN = {}
+
+
+def make_again(paths):
+    """Each file that is there gets a flag with its time in the name, a reason to make it anew once."""
+    for path in filter(os.path.exists, paths):
+        AGAIN[path] = f"logs/again/{path}-{os.stat(path).st_mtime_ns}"
+
+
+make_again(EVALUATED[run] for run in incomplete(PLAN, LAYOUT))
 ANALYSES = [
     f"results/runs/{run}/analysis/{analysis}.json"
     for run, analysis in PLAN.analysis_jobs
 ]
 # Every file of every run: one that is asked for by nobody is not made again when it is lost.
 RESULT_FILES = [
-    *expand(
-        "results/runs/{run}/{file}",
-        run=PLAN.runs,
-        file=["model.safetensors", "history.csv", "manifest.json"],
-    ),
-    *expand(
-        "results/runs/{run}/eval/{suite}.{kind}",
-        run=PLAN.runs,
-        suite=PLAN.suites,
-        kind=["parquet", "json"],
-    ),
+    *(file for files in TRAINED.values() for file in files),
+    *EVALUATED.values(),
     *ANALYSES,
     *(path.removesuffix(".json") + ".safetensors" for path in ANALYSES),
 ]
@@ -43,30 +67,35 @@ RESULT_FILES = [
 GPU = int(gpus_present() > 0)
 # To how many devices of a machine a training is shared out (docs/performance.md).
 DEVICES = int(config.get("devices", 1))
-# The command that every rule calls; tests of the engines put a quick stand-in in its place.
-COMMAND = config.get("command", f"{sys.executable} -m robustfront")
-ROBUSTFRONT = f"{COMMAND} --params {PARAMS} --scale {PLAN.scale}"
+# The command that every rule calls; tests of the engines put a quick stand-in in its place. With -P the folder that it
+# is called in does not come before Python's own modules.
+COMMAND = config.get("command", shlex.join([sys.executable, "-P", "-m", "robustfront"]))
+ROBUSTFRONT = " ".join(
+    [
+        COMMAND,
+        shlex.join(["--params", PARAMS, "--scale", PLAN.scale]),
+        *(shlex.join(["--study", study]) for study in STUDIES),
+    ]
+)
 
 
 # On a cluster these stay on the login node: it has the internet, and they take seconds.
 localrules:
     all,
+    again,
     data,
     dataset,
     projector,
     runs,
-    results,
     report,
-    table,
-    figure,
-    training_curves,
-    page,
+    study,
+    contents,
 
 
 # Which ids there are says the plan: a pattern that lists thousands of them is slow to match.
 wildcard_constraints:
     run="[^/]+",
-    suite="[^/]+",
+    index="index-[0-9a-f]+",
     analysis="[^/]+",
 
 
@@ -82,7 +111,28 @@ rule all:
     input:
         RESULT_FILES,
         REPORT,
+        AGAIN.values(),
+
+
+rule again:
+    output:
+        touch("logs/again/{flag}"),
+    wildcard_constraints:
+        flag=".+",
 
 
 onstart:
     shell("{ROBUSTFRONT} prepare")
+
+
+onsuccess:
+    shell("rm -rf logs/again")
+
+
+# A job that fails takes what needs it along, the report too. What is there is reported all the same, and what is not.
+onerror:
+    said = [
+        Path(path).read_text(encoding="utf-8", errors="replace") for path in log
+    ]
+    if any("Error in rule" in text for text in said):
+        shell("{ROBUSTFRONT} report --partial || true")

@@ -1,18 +1,17 @@
 """AutoAttack by our engines and by pyautoattack on trained models: the verdict on every image, and the time.
 
-    python -m benchmarks.autoattack RESULTS --suite pixel-space --images 64 [--runs PATTERN ...]
+    python -m benchmarks.autoattack RESULTS ID --suite pixel-space --images 64 [--runs PATTERN ...]
 
-RESULTS is a folder of results: its runs are attacked as the suite of that name says, by pyautoattack as one
-uses it (weights not frozen, NCHW) and by each engine, in turn, one batch and one thread. A row per run goes
-to docs/benchmarks/autoattack.csv, and docs/benchmarks/autoattack.md is written anew from it. Times are CPU
-seconds of the process on a CPU, which other jobs disturb less, and seconds on a GPU.
+RESULTS is a folder of results: its runs are attacked in the threat model of their evaluation ID, by
+pyautoattack as one uses it (weights not frozen, NCHW) and by each engine, in turn, one batch and one thread.
+A row per run goes to docs/benchmarks/autoattack.csv, and docs/benchmarks/autoattack.md is written anew from
+it. Times are CPU seconds of the process on a CPU, which other jobs disturb less, and seconds on a GPU.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,10 +24,13 @@ from torch import Tensor
 
 from robustfront.attacks import Ball
 from robustfront.attacks.autoattack import NORMS, Scaled, autoattack
-from robustfront.config.schema import AutoAttackEvaluation, Run, Threat
+from robustfront.config.evaluations import AutoAttackEvaluation
+from robustfront.config.identity import restored
+from robustfront.config.schema import Run, Threat
 from robustfront.data.augment import to_float
 from robustfront.data.store import load
 from robustfront.devices import choose_device
+from robustfront.evaluation import outcomes
 from robustfront.models import build
 from robustfront.models.classifier import Classifier
 
@@ -57,7 +59,8 @@ one batch, one thread, in turn. *agree*: images with the same verdict. Times in 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("results", type=Path)
-    parser.add_argument("--suite", required=True, help="name of a suite that the runs were evaluated with")
+    parser.add_argument("evaluation", help="id of an evaluation that the runs have")
+    parser.add_argument("--suite", required=True, help="what to call it in the table")
     parser.add_argument("--images", type=int, required=True, help="so many test images from the first")
     parser.add_argument("--runs", nargs="+", default=["*"], help="patterns of run ids")
     parser.add_argument("--engines", nargs="+", default=["fast", "fast-bf16"])
@@ -67,21 +70,21 @@ def main() -> None:
     device = choose_device(options.device)
     folders = sorted({run for pattern in options.runs for run in options.results.glob(f"runs/{pattern}")})
     for folder in folders:
-        rows = compare(folder, options.suite, options.images, options.engines, device)
+        rows = compare(folder, options.evaluation, options.suite, options.images, options.engines, device)
         _append(rows)
         print(*rows, sep="\n", flush=True)
     (DOCS / "autoattack.md").write_text(page(pd.read_csv(DOCS / "autoattack.csv")))
 
 
 def compare(
-    folder: Path, suite_name: str, images: int, engines: list[str], device: torch.device
+    folder: Path, evaluation_id: str, suite: str, images: int, engines: list[str], device: torch.device
 ) -> list[dict[str, object]]:
     """A row per engine for one run."""
-    config = Run.model_validate(yaml.safe_load((folder / "config.yaml").read_text())["run"])
-    evaluated = json.loads(next(folder.glob(f"eval/{suite_name}-*.json")).read_text())["suite"]
+    config = restored(Run, yaml.safe_load((folder / "config.yaml").read_text())["run"])
+    evaluated = outcomes.record(folder / "eval" / evaluation_id)["evaluation"]
     threat, seed = Threat.model_validate(evaluated["threat"]), evaluated["seed"]
     data = next(folder.parents[1].glob(f"datasets/{config.dataset.name}-*"))
-    store = load(data, device)
+    store = load(data, device, ("test",))
     model = build(
         config.model,
         channels=store.test.images.shape[1],
@@ -109,7 +112,7 @@ def compare(
         counts = (len(x), fell_reference.sum(), fell.sum(), (fell == fell_reference).sum())
         values = (*map(int, counts), round(t_reference, 2), round(t, 2))
         kind = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-        rows.append(dict(zip(FIELDS, (folder.name, suite_name, kind, engine, *values), strict=True)))
+        rows.append(dict(zip(FIELDS, (folder.name, suite, kind, engine, *values), strict=True)))
     return rows
 
 

@@ -22,7 +22,8 @@ from torch import Tensor
 from robustfront.attacks import Ball
 from robustfront.attacks.autoattack import autoattack
 from robustfront.attacks.standard import ensemble
-from robustfront.config.schema import AutoAttackEvaluation, Normalisation, PreActResNet, Threat
+from robustfront.config.evaluations import AutoAttackEvaluation
+from robustfront.config.schema import Normalisation, PreActResNet, Threat
 from robustfront.models import build
 
 STEPS, QUERIES, EPS = 5, 250, 1e-6

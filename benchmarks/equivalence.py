@@ -22,11 +22,13 @@ from benchmarks.images import ROOT
 from robustfront import attacks
 from robustfront.attacks import Ball
 from robustfront.config import schema
+from robustfront.config.evaluations import FINAL, PGDEvaluation
 from robustfront.config.params import Scale, load_params
 from robustfront.data.augment import to_float
 from robustfront.data.store import Store, load, prepare
 from robustfront.devices import choose_device
 from robustfront.evaluation.batches import ascend, judge
+from robustfront.evaluation.room import Room
 from robustfront.evaluation.statistics import mean_interval
 from robustfront.methods import load_methods
 from robustfront.methods.base import Setting
@@ -133,16 +135,20 @@ def _errors(task: Task, store: Store, model: Classifier) -> tuple[float, float, 
     """Clean, under PGD-20, and under PGD-20 crafted in bf16; all judged in float32."""
     suite = task.scale.suites["paper-space"]
     attack = suite.attacks["pgd-20"]
-    assert isinstance(attack, schema.PGDEvaluation)
+    assert isinstance(attack, PGDEvaluation)
     x, y = to_float(store.test.images), store.test.labels
     x = x.contiguous(memory_format=torch.channels_last)
     ball = Ball.of(suite.threat, model.mean, model.std)
-    in_fp32 = ascend(model, x, y, ball, attack, seed=0, batch_size=BATCH)
+
+    def attacked(subject: Classifier) -> Tensor:
+        return ascend(subject, x, y, torch.arange(len(x)), ball, attack, seed=0, room=Room(BATCH))[FINAL]
+
+    in_fp32 = attacked(model)
     with torch.autocast(x.device.type, torch.bfloat16):
-        in_bf16 = ascend(attacks.stand_in(model, x), x, y, ball, attack, seed=0, batch_size=BATCH)
+        in_bf16 = attacked(attacks.stand_in(model, x))
 
     def error(images: Tensor) -> float:
-        return (judge(model, images, y, BATCH)[0] != y).double().mean().item()
+        return (judge(model, images, y, Room(BATCH))[0] != y).double().mean().item()
 
     return error(x), error(in_fp32), error(in_bf16)
 

@@ -98,7 +98,7 @@ class Workload:
             method,
             model=model,
             method=entry(entry.Params.model_validate(given), Setting(model, null_space)),
-            store=Store(train, few, few, CLASSES),
+            store=Store(train, few, few, classes=CLASSES),
             training=schema.Training.model_validate(
                 {
                     "epochs": epochs,
@@ -110,7 +110,7 @@ class Workload:
                     "precision": precision,
                 }
             ),
-            augmentation=schema.Augmentation(pad=4, flip=True),
+            augmentation=schema.CropFlip(pad=4, flip=True),
             seed=0,
         )
 

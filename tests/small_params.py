@@ -1,14 +1,14 @@
-"""A small valid params.yaml as a tree, edits of it, and the file that holds it."""
+"""A small valid project of one study as a tree, edits of it, and the files that hold it."""
 
 import copy
-import json
 from pathlib import Path
 from typing import Any
 
 from robustfront.errors import ConfigError
-from robustfront.planning import load_plan
+from robustfront.planning import StudyPlan, load_plan
+from study_files import STUDY, Tree, write
 
-Tree = dict[str, Any]
+__all__ = ["Tree", "complaint", "full_complaint", "study_plan", "tree", "write"]
 
 _BUDGET = {
     "epochs": 2,
@@ -53,11 +53,16 @@ _TREE: Tree = {
                 "samples": {"aa": 10},
             }
         },
-        "throughput": {"gflops": 10},
     },
     "scales": {
-        "tiny": {"note": "a test", "datasets": ["digits"]},
-        "wide": {"note": "another", "datasets": ["digits", "mnist"], "seeds": [0, 1], "model": {"width": 8}},
+        "tiny": {"note": "a test", "throughput": {"gflops": 10}, "datasets": ["digits"]},
+        "wide": {
+            "note": "another",
+            "throughput": {"gflops": 10},
+            "datasets": ["digits", "mnist"],
+            "seeds": [0, 1],
+            "model": {"width": 8},
+        },
     },
 }
 
@@ -77,17 +82,21 @@ def tree(**edits: Any) -> Tree:
     return fresh
 
 
-def write(folder: Path, content: Tree) -> Path:
-    """params.yaml, written as JSON, which is YAML too."""
-    path = folder / "params.yaml"
-    path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-    return path
+def study_plan(path: Path, scale: str | None = None) -> StudyPlan:
+    """The plan of the study alone, in which its runs have the names that it gives them."""
+    return load_plan(path, scale).studies[STUDY]
 
 
 def complaint(path: Path) -> str:
-    """What is wrong with the file, without the file's name at the head of each line."""
+    """What is wrong with params.yaml or its study's file, without the file's name before each line."""
+    full = full_complaint(path)
+    return full.replace(f"{path}: ", "").replace(f"{path.parent / 'params' / STUDY}.yaml: ", "")
+
+
+def full_complaint(path: Path) -> str:
+    """What is wrong with params.yaml or a study's file."""
     try:
         load_plan(path)
     except ConfigError as error:
-        return str(error).replace(f"{path}: ", "")
-    raise AssertionError("the file was accepted")
+        return str(error)
+    raise AssertionError("the files were accepted")

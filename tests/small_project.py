@@ -1,6 +1,5 @@
 """A project of seconds on disk: digits, a trained standard model, its projector."""
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +29,7 @@ LONG = {"epochs": 20}  # a second or two, so that a signal sent after the first 
 
 @dataclass
 class Project:
-    """A folder with params.yaml, results and checkpoints."""
+    """A folder with params.yaml, its study, results and checkpoints."""
 
     folder: Path
 
@@ -43,7 +42,7 @@ class Project:
         return load_plan(self.folder / "params.yaml")
 
     def run(self, name: str) -> PlannedRun:
-        (found,) = (run for run in self.plan.runs.values() if name in run.names)
+        (found,) = (run for run in self.plan.runs.values() if run.is_called(name))
         return found
 
     def train(self, name: str) -> Path:
@@ -78,7 +77,7 @@ def params() -> small_params.Tree:
 def build(folder: Path) -> Project:
     """The project with its data, its standard model and the projector made."""
     project = Project(folder)
-    (folder / "params.yaml").write_text(json.dumps(params()))
+    small_params.write(folder, params())
     (dataset_id,) = project.plan.datasets
     prepare(project.plan.datasets[dataset_id], folder / "raw", project.layout.dataset(dataset_id))
     model = project.train("st") / "model.safetensors"

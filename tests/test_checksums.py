@@ -103,3 +103,34 @@ def test_no_flipped_bit_of_a_record_changes_what_is_read(record: Path) -> None:
             continue
         # white space, the checksum of a file nobody asked for, or the name of its key
         assert {**found, "checksums": 0} == {**right, "checksums": 0} or "checksums" not in found
+
+
+def test_an_amended_record_vouches_for_the_same_bytes(tmp_path: Path) -> None:
+    file, record = tmp_path / "file", tmp_path / "record.json"
+    file.write_text("as it was")
+    checksums.write_record(record, {"fact": 1}, [file])
+    file.write_text("damaged since")
+    checksums.amend(record, fact=2, more=[3])
+    content = checksums.read_record(record)
+    assert (content["fact"], content["more"]) == (2, [3])
+    with pytest.raises(ArtefactError, match="file: damaged"):
+        checksums.read_record(record, "file")
+
+
+def test_a_damaged_record_is_not_amended(tmp_path: Path) -> None:
+    record = tmp_path / "record.json"
+    checksums.write_record(record, {"fact": 1}, [])
+    record.write_text(record.read_text().replace('"fact": 1', '"fact": 2'))
+    with pytest.raises(ArtefactError, match="damaged"):
+        checksums.amend(record, more=3)
+
+
+def test_an_image_store_is_what_its_manifest_says(tmp_path: Path) -> None:
+    images = tmp_path / "datasets" / "a" / "images.safetensors"
+    images.parent.mkdir(parents=True)
+    images.write_text("images")
+    without = checksums.made_from(tmp_path, [images])
+    checksums.write_record(images.parent / "manifest.json", {}, [images])
+    assert checksums.made_from(tmp_path, [images]) == without
+    images.write_text("not looked at")
+    assert checksums.made_from(tmp_path, [images]) == without

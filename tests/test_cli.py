@@ -11,6 +11,7 @@ from robustfront.config.yaml_loader import load_yaml
 from robustfront.errors import Interrupted, RobustfrontError
 from robustfront.planning import load_plan
 from small_params import tree, write
+from study_files import write_yaml
 
 HEAVY = {"torch", "torchvision", "timm", "pandas", "numpy", "pydantic", "sklearn", "matplotlib", "dvc"}
 
@@ -85,8 +86,8 @@ def test_help_and_version(run: Any) -> None:
         "projector",
         "evaluate",
         "analyse",
-        "notebook",
-        "page",
+        "report",
+        "contents",
         "status",
         "why",
         "prune",
@@ -113,12 +114,25 @@ def test_the_scale_can_be_named(run: Any, params: Path) -> None:
     assert err == f"error: {params}: there is no scale 'wid' (did you mean 'wide'?)\n"
 
 
+def test_a_plan_can_be_narrowed_to_studies(run: Any, tmp_path: Path) -> None:
+    others = {"like": "small", "runs": {"mine": {"method": "trades", "beta": 3, "init": "small/st"}}}
+    path = write(tmp_path, tree(), front=others)
+    assert "small/npgd" in run("--params", path, "plan")[1]
+    code, out, _ = run("--params", path, "--study", "front", "plan")
+    assert code == 0
+    assert "front/mine" in out
+    assert "small/" not in out
+    code, _, err = run("--params", path, "--study", "fron", "plan")
+    assert (code, err) == (2, f"error: {path}: there is no study 'fron' (did you mean 'front'?)\n")
+
+
 @pytest.mark.parametrize(
-    "verb", [["plan"], ["prepare"], ["data", "d"], ["train", "r"], ["projector", "p"], ["page"]]
+    "verb", [["plan"], ["prepare"], ["data", "d"], ["train", "r"], ["projector", "p"], ["report"]]
 )
 def test_a_mistake_in_params_is_one_line_and_exit_code_2(verb: list[str], run: Any, tmp_path: Path) -> None:
     path = write(tmp_path, tree(**{"runs/trades/betta": 1}))
-    message = f"error: {path}: runs.trades.betta: unknown key (did you mean 'beta'?)\n"
+    study = tmp_path / "params" / "small.yaml"
+    message = f"error: {study}: runs.trades.betta: unknown key (did you mean 'beta'?)\n"
     assert run("--params", path, *verb) == (2, "", message)
 
 
@@ -137,16 +151,16 @@ def test_unknown_ids_get_a_suggestion(run: Any, params: Path) -> None:
     assert f"scale 'tiny' has no run '{wanted[:-1]}x' (did you mean '{wanted}'?)" in err
     assert "has no data set 'digit'" in run("--params", params, "data", "digit")[2]
     assert "has no projector" in run("--params", params, "projector", "p")[2]
-    assert "has no suite" in run("--params", params, "evaluate", wanted, "pixels")[2]
+    assert "has no study 'smal' (did you mean 'small'?)" in run("--params", params, "report", "smal")[2]
 
 
 def test_a_name_in_place_of_an_id_gets_its_ids(run: Any, params: Path) -> None:
     plan = load_plan(params)
     wanted = next(run for run in plan.runs if "npgd" in run)
-    (suite,), (dataset,) = plan.suites, plan.datasets
+    (dataset,) = plan.datasets
     for arguments, known in (
         (("train", "npgd"), wanted),
-        (("evaluate", wanted, "pixel"), suite),
+        (("evaluate", "small/npgd"), wanted),
         (("data", "digits"), dataset),
     ):
         code, _, err = run("--params", params, *arguments)
@@ -228,7 +242,7 @@ def test_methods_lists_those_of_extensions_even_if_the_rest_of_the_file_is_wrong
         "    '''My own.'''\n"
         "    Params = Config\n"
     )
-    path = write(tmp_path, {"extensions": ["mine.py"], "scale": 3})
+    path = write_yaml(tmp_path / "params.yaml", {"extensions": ["mine.py"], "scale": 3})
     code, out, _ = run("--params", path, "methods")
     assert code == 0
     assert "cli_extension  (a test)\n  My own." in out
@@ -275,7 +289,7 @@ def test_analyse_refuses_what_is_not_planned(
     params = write(tmp_path, tree(**{"defaults/analyses": {"surfaces": surfaces}}))
     plan = load_plan(params)
     wanted = next(iter(plan.analyses)) if analysis == "surfaces" else analysis
-    run_id = next(planned.id for planned in plan.runs.values() if run_name in planned.names)
+    run_id = next(planned.id for planned in plan.runs.values() if planned.is_called(run_name))
     code, _, err = run("--params", params, "analyse", run_id, wanted)
     assert code == 2
     assert message in err

@@ -7,8 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from robustfront.errors import ArtefactError, RunLocked
-from robustfront.jobs import stop_signals, workplace
+from robustfront.artefacts import Layout, read_json, write_json
+from robustfront.errors import (
+    ArtefactError,
+    ConfigError,
+    Interrupted,
+    NoDevice,
+    OutOfMemory,
+    ProcessLost,
+    RunLocked,
+    TrainingDiverged,
+)
+from robustfront.jobs import remembered, stop_signals, workplace
 
 HOLD = """
 import sys, time
@@ -93,3 +103,86 @@ def test_the_first_signal_is_noted_and_the_second_acts_as_usual() -> None:
         assert seen == [signal.SIGTERM] * 2
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def failing(layout: Layout, verb: str, error: BaseException) -> None:
+    with pytest.raises(type(error)), remembered(layout, "a-run", verb):
+        raise error
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    return Layout(tmp_path / "results", tmp_path / "checkpoints")
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "message"),
+    [
+        (TrainingDiverged("no finite number"), "diverged", "no finite number"),
+        (OutOfMemory("out of memory"), "failed", "out of memory"),
+        (ConfigError("this attack needs more classes"), "failed", "this attack needs more classes"),
+        (ZeroDivisionError("a bug"), "failed", "ZeroDivisionError: a bug"),
+    ],
+)
+def test_a_failure_is_remembered(layout: Layout, error: Exception, state: str, message: str) -> None:
+    failing(layout, "train", error)
+    found = {"verb": "train", "state": state, "message": message}
+    assert read_json(layout.results / "runs" / "a-run" / "failure.json") == found
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Interrupted("stopped"),
+        RunLocked("another process is at it"),
+        ProcessLost("another process failed, and says why itself"),
+        NoDevice("--device cuda: this machine has 0"),
+        KeyboardInterrupt(),
+        SystemExit(75),  # SIGTERM
+    ],
+)
+def test_what_is_no_failure_of_the_run_is_not(layout: Layout, error: BaseException) -> None:
+    failing(layout, "train", error)
+    assert not layout.failure("a-run").exists()
+
+
+@pytest.mark.parametrize("verb", ["train", "evaluate", "analyse"])
+def test_the_latest_failure_counts_until_the_same_verb_or_the_training_succeeds(
+    layout: Layout, verb: str
+) -> None:
+    failing(layout, "analyse", ArtefactError("first"))
+    failing(layout, "evaluate", ArtefactError("second"))
+    assert read_json(layout.failure("a-run"))["message"] == "second"
+    with remembered(layout, "a-run", verb):
+        assert layout.failure("a-run").exists()
+    assert layout.failure("a-run").exists() == (verb == "analyse")
+
+
+def test_where_the_training_failed_what_needs_it_says_nothing(layout: Layout) -> None:
+    failing(layout, "train", TrainingDiverged("no finite number"))
+    failing(layout, "evaluate", ArtefactError("model.safetensors: missing"))
+    assert read_json(layout.failure("a-run"))["state"] == "diverged"
+    failing(layout, "train", OutOfMemory("again, for another reason"))
+    assert read_json(layout.failure("a-run"))["state"] == "failed"
+    with remembered(layout, "a-run", "train"):
+        pass
+    assert not layout.failure("a-run").exists()
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", "{}"])
+def test_a_damaged_memory_of_a_failure_stops_nothing(layout: Layout, damage: str) -> None:
+    path = layout.failure("a-run")
+    write_json(path, {})
+    path.write_text(damage)
+    failing(layout, "evaluate", ArtefactError("a reason"))
+    assert read_json(path)["message"] == "a reason"
+    path.write_text(damage)
+    with remembered(layout, "a-run", "analyse"):
+        pass
+    assert not path.exists()
+
+
+def test_a_run_that_ends_well_leaves_nothing(layout: Layout) -> None:
+    with remembered(layout, "a-run", "train"):
+        pass
+    assert not layout.results.exists()

@@ -17,6 +17,12 @@ from typing import Any
 
 from robustfront.errors import ArtefactError
 
+EVALUATIONS = "evaluations"
+"""All evaluations of a run are one job, and have one place for what is unfinished."""
+
+FAILURE = "failure.json"
+"""In a run's folder: what its last job said that did not end well."""
+
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}(\.[a-z]+)?")
 
 
@@ -36,9 +42,13 @@ class Layout:
     def projector(self, projector_id: str) -> Path:
         return self.results / "projectors" / projector_id
 
-    def evaluation(self, run_id: str, suite_id: str) -> Path:
-        """Path without suffix: `.parquet` holds the rows, `.json` the aggregates."""
-        return self.run(run_id) / "eval" / suite_id
+    def evaluation(self, run_id: str, evaluation_id: str) -> Path:
+        """Path without suffix: `.parquet` holds the rows, `.safetensors` some x', `.json` the aggregates."""
+        return self.run(run_id) / "eval" / evaluation_id
+
+    def failure(self, run_id: str) -> Path:
+        """What the last job of a run said that did not end well; gone when it has."""
+        return self.run(run_id) / FAILURE
 
     def analysis(self, run_id: str, analysis_id: str) -> Path:
         """Path without suffix: `.safetensors` holds the arrays, `.json` the facts."""
@@ -48,7 +58,7 @@ class Layout:
         return self.checkpoints / run_id
 
     def unfinished(self, run_id: str, job_id: str) -> Path:
-        """Where the suite or analysis `job_id` of a run keeps what it has computed until it is finished."""
+        """What an analysis of a run, or its `evaluations`, has computed so far: until it is finished."""
         return self.checkpoints / f"{run_id}-{job_id}"
 
 

@@ -45,9 +45,34 @@ def recorded(record: Mapping[str, Any]) -> dict[str, str]:
     return older | record.get(KEY, {})
 
 
+def amend(path: Path, **facts: Any) -> None:
+    """Adds facts to a record, or replaces them. What it says of the files beside it stays, unread.
+
+    ArtefactError if it is missing, damaged, or cannot be written.
+    """
+    record = read_record(path)
+    files = {name: found for name, found in recorded(record).items() if name != path.name}
+    amended = {**record, **facts, KEY: files}
+    write_json(path, {**amended, KEY: {**files, path.name: _own(amended, path.name)}})
+
+
+def vouched(record: Path, file: Path) -> str:
+    """The SHA-256 that a record has of a file beside it.
+
+    ArtefactError if the record is missing or damaged, or has none.
+    """
+    found = recorded(read_record(record)).get(file.name)
+    if found is None:
+        raise ArtefactError(f"{record}: has no checksum of {file.name}; delete it and run `snakemake` again")
+    return found
+
+
 def made_from(results: Path, files: Iterable[Path]) -> dict[str, str]:
-    """Path below `results` -> SHA-256 of the artefacts that another is made from."""
-    return {file.relative_to(results).as_posix(): sha256(file) for file in files}
+    """Path below `results` -> SHA-256 of the artefacts that another is made from.
+
+    Image stores are large and verified when they are made: for them it is what their record says.
+    """
+    return {file.relative_to(results).as_posix(): _of_input(file) for file in files}
 
 
 def differing(path: Path, record: Mapping[str, Any]) -> list[str]:
@@ -71,6 +96,13 @@ def _own(record: Mapping[str, Any], name: str) -> str:
     # Through JSON and back: what is hashed is what a reader will see.
     text = json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _of_input(path: Path) -> str:
+    record = path.parent / "manifest.json"
+    if path.name == "images.safetensors" and record.is_file():
+        return recorded(read_json(record)).get(path.name) or sha256(path)
+    return sha256(path)
 
 
 def _of_file(path: Path) -> str | None:

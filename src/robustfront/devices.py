@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from filelock import FileLock, Timeout
 
-from robustfront.errors import ConfigError, OutOfMemory
+from robustfront.errors import NoDevice, OutOfMemory
 
 _POLL_SECONDS = 2.0
 _NO_MEMORY = "out of memory|can't allocate memory|ALLOC_FAILED"
@@ -27,33 +27,33 @@ def choose_device(wanted: str) -> torch.device:
     """The device asked for; `auto` is a CUDA device that no other job of ours holds, or else the CPU.
 
     Convolutions on CUDA become deterministic and float32 (by default they are rounded to TF32's 10 bits).
-    ConfigError where the device does not exist.
+    NoDevice where the device does not exist.
     """
     match = re.fullmatch(r"auto|cpu|cuda(?::([0-9]+))?", wanted)
     if match is None:
-        raise ConfigError(f"--device {wanted}: must be auto, cpu, cuda or cuda:N")
+        raise NoDevice(f"--device {wanted}: must be auto, cpu, cuda or cuda:N")
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.allow_tf32 = False
     present = torch.cuda.device_count()
     if wanted == "auto":
         return torch.device("cuda", *_share(present)) if present else torch.device("cpu")
     if wanted != "cpu" and int(match[1] or 0) >= present:
-        raise ConfigError(f"--device {wanted}: this machine has {present} CUDA device(s); use --device cpu")
+        raise NoDevice(f"--device {wanted}: this machine has {present} CUDA device(s); use --device cpu")
     return torch.device(wanted)
 
 
 def choose_devices(wanted: str, count: int) -> list[torch.device]:
     """`count` devices for one training: CUDA devices that no other job of ours holds, or the CPU repeatedly.
 
-    ConfigError where the machine has fewer, or `wanted` names a single one.
+    NoDevice where the machine has fewer, or `wanted` names a single one.
     """
     present = torch.cuda.device_count()
     if wanted == "cpu" or (wanted == "auto" and not present):
         return [choose_device("cpu")] * count
     if wanted not in ("auto", "cuda"):
-        raise ConfigError(f"--devices {count}: --device {wanted} is a single one; leave either out")
+        raise NoDevice(f"--devices {count}: --device {wanted} is a single one; leave either out")
     if count > present:
-        raise ConfigError(f"--devices {count}: this machine has {present} CUDA device(s)")
+        raise NoDevice(f"--devices {count}: this machine has {present} CUDA device(s)")
     return [torch.device("cuda", index) for index in _share(present, count)]
 
 

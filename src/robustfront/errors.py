@@ -16,6 +16,10 @@ class ConfigError(RobustfrontError):
     exit_code = 2
 
 
+class NoDevice(ConfigError):
+    """The command line asks for a device that this machine does not have."""
+
+
 class DataError(RobustfrontError):
     """A data set cannot be had: missing files, wrong checksum, unreadable content."""
 
@@ -26,6 +30,10 @@ class ArtefactError(RobustfrontError):
 
 class NotebookFailed(RobustfrontError):
     """A cell of a notebook raised. The executed notebook with the traceback is kept."""
+
+
+class ReportIncomplete(RobustfrontError):
+    """A table or figure could not be made, or results are missing. The page is there and says which."""
 
 
 class TrainingDiverged(RobustfrontError):

@@ -3,14 +3,23 @@
 import shutil
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from robustfront.errors import ArtefactError, RunLocked
+from robustfront.artefacts import Layout, read_json, write_json
+from robustfront.errors import (
+    ArtefactError,
+    Interrupted,
+    NoDevice,
+    ProcessLost,
+    RobustfrontError,
+    RunLocked,
+    TrainingDiverged,
+)
 
 
 @contextmanager
@@ -41,6 +50,37 @@ def workplace(folder: Path, job: str) -> Iterator[None]:
         if [*folder.glob("*")] == [path]:
             shutil.rmtree(folder, ignore_errors=True)
         lock.release()
+
+
+@contextmanager
+def remembered(layout: Layout, run_id: str, verb: str) -> Iterator[None]:
+    """If the body raises, `failure.json` of the run says what the report will: that it diverged, or failed.
+
+    It goes when the same verb succeeds, or its training. Being stopped, finding another process at work, or
+    no such device, is no failure of the run; where its training failed, what comes after it says no more.
+    """
+    path = layout.failure(run_id)
+    try:
+        yield
+    except (Interrupted, RunLocked, ProcessLost, NoDevice):
+        raise
+    except Exception as error:
+        message = str(error) if isinstance(error, RobustfrontError) else f"{type(error).__name__}: {error}"
+        state = "diverged" if isinstance(error, TrainingDiverged) else "failed"
+        if verb == "train" or _failed_verb(path) != "train":
+            with suppress(ArtefactError):  # a full disk has been told of already
+                write_json(path, {"verb": verb, "state": state, "message": message})
+        raise
+    if verb == "train" or _failed_verb(path) in (verb, None):
+        path.unlink(missing_ok=True)
+
+
+def _failed_verb(path: Path) -> str | None:
+    """Which verb a `failure.json` is about; None if there is none, or it is damaged."""
+    try:
+        return str(read_json(path)["verb"])
+    except (ArtefactError, LookupError, TypeError):
+        return None
 
 
 @contextmanager

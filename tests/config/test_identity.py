@@ -2,8 +2,10 @@ from typing import Any
 
 import pytest
 
-from robustfront.config.identity import dataset_id, digest, run_digest, suite_id
-from robustfront.config.schema import Dataset, Run, Suite
+from robustfront.config import identity
+from robustfront.config.evaluations import Evaluation, PGDEvaluation, Suite, of_suite
+from robustfront.config.identity import dataset_id, digest, evaluation_id, index_id
+from robustfront.config.schema import Config, Dataset, Run, Threat
 
 IMAGES: dict[str, Any] = {
     "name": "images",
@@ -28,6 +30,15 @@ def run(images: Dataset, **fields: Any) -> Run:
     return Run.model_validate(content | {"dataset": images} | fields)
 
 
+class Params(Config):
+    a: list[int]
+    b: float
+
+
+def run_digest(run: Run) -> str:
+    return identity.run_digest(run, Params.model_validate(run.params))
+
+
 def test_a_digest_depends_on_values_and_not_on_order() -> None:
     assert digest({"a": 1, "b": {"c": 0.1, "d": None}}) == digest({"b": {"d": None, "c": 0.1}, "a": 1})
     assert digest({"a": 1}) != digest({"a": 2})
@@ -37,14 +48,11 @@ def test_a_digest_depends_on_values_and_not_on_order() -> None:
 
 
 def test_a_number_and_its_quotient_are_the_same_identity() -> None:
-    assert suite_id(Suite.model_validate(SUITE)) == suite_id(
-        Suite.model_validate(SUITE | {"threat": {"eps": 8 / 255}})
-    )
+    assert evaluations() == evaluations(threat={"eps": 8 / 255})
 
 
 def test_stored_images_depend_on_files_and_splits_alone() -> None:
     same = [
-        {"published_as": "CIFAR10"},
         {"normalisation": {"mean": [0.5], "std": [0.5]}},
         {"augmentation": {"pad": 4}},
         {"path": "elsewhere"},
@@ -64,8 +72,7 @@ def test_an_own_file_without_checksum_is_told_apart_by_its_path() -> None:
 
 
 def test_a_run_depends_on_all_that_decides_its_weights() -> None:
-    same = [{"published_as": "SVHN"}, {"path": "elsewhere"}]
-    assert {run_digest(run(dataset(**fields))) for fields in same} == {run_digest(run(dataset()))}
+    assert run_digest(run(dataset(path="elsewhere"))) == run_digest(run(dataset()))
     other = [
         run(dataset()),
         run(dataset(augmentation={"flip": True})),
@@ -81,10 +88,54 @@ def test_a_run_depends_on_all_that_decides_its_weights() -> None:
     assert run_digest(run(dataset(), params={"a": [1], "b": 1.0})) == run_digest(run(dataset()))
 
 
-def test_a_suite_depends_on_its_attacks_and_not_on_their_order_or_its_name() -> None:
-    suite = Suite.model_validate(SUITE)
-    reordered = SUITE | {"attacks": dict(reversed(SUITE["attacks"].items()))}
-    renamed = suite_id(Suite.model_validate(SUITE | {"name": "t"}))
-    assert suite_id(Suite.model_validate(reordered)) == suite_id(suite)
-    assert renamed.removeprefix("t-") == suite_id(suite).removeprefix("s-")
-    assert suite_id(Suite.model_validate(SUITE | {"seed": 1})) != suite_id(suite)
+def evaluations(**fields: Any) -> dict[str, str]:
+    """Name in the suite -> id."""
+    suite = Suite.model_validate(SUITE | fields)
+    return {name: evaluation_id(evaluation) for name, evaluation in of_suite(suite).items()}
+
+
+def test_an_evaluation_is_named_after_its_kind() -> None:
+    labels = {name: found.rpartition("-")[0] for name, found in evaluations().items()}
+    assert labels == {"clean": "clean", "pgd": "pgd-3", "aa": "autoattack-standard", "masking": "masking"}
+
+
+def test_what_a_user_calls_things_and_what_else_is_attacked_changes_no_evaluation() -> None:
+    before = evaluations()
+    renamed = evaluations(name="t", attacks={"b": SUITE["attacks"]["aa"], "a": SUITE["attacks"]["pgd"]})
+    assert [renamed[key] for key in ("a", "b")] == [before[key] for key in ("pgd", "aa")]
+    fewer = evaluations(masking=False, samples={"pgd": 5}, attacks=SUITE["attacks"])
+    assert [fewer[key] for key in ("clean", "aa")] == [before[key] for key in ("clean", "aa")]
+    assert fewer["pgd"] != before["pgd"]
+
+
+def test_steps_on_the_way_count_and_their_names_do_not() -> None:
+    def pgd(also: dict[str, int]) -> str:
+        return evaluations(attacks={"pgd": SUITE["attacks"]["pgd"] | {"also": also}})["pgd"]
+
+    assert pgd({"one": 1, "two": 2}) == pgd({"b": 2, "a": 1}) == pgd({"b": 2, "a": 1, "c": 2})
+    assert len({pgd({}), pgd({"one": 1}), pgd({"one": 2}), pgd({"one": 1, "two": 2})}) == 4
+    named = Evaluation(attack=PGDEvaluation(steps=3, step_size=0.1, also={"mine": 1}), threat=Threat(eps=0.1))
+    attack = named.attack.model_copy(update={"also": {"step-1": 1}})
+    assert evaluation_id(named) == evaluation_id(named.model_copy(update={"attack": attack}))
+
+
+def test_the_batch_size_counts_for_autoattack_alone() -> None:
+    before, after = evaluations(), evaluations(batch_size=100)
+    assert {name for name in before if before[name] != after[name]} == {"aa"}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"seed": 1}, {"threat": {"eps": 0.1}}, {"split": "validation"}, {"samples": {"pgd": 9, "aa": 9}}],
+)
+def test_an_evaluation_depends_on_all_that_decides_its_rows(fields: dict[str, Any]) -> None:
+    before, after = evaluations(), evaluations(**fields)
+    assert before["pgd"] != after["pgd"]
+    assert before["aa"] != after["aa"]
+    assert (before["clean"] != after["clean"]) == ("split" in fields)
+    assert (before["masking"] != after["masking"]) == ("samples" not in fields)
+
+
+def test_an_index_depends_on_what_it_lists_in_any_order() -> None:
+    assert index_id(["a", "b"]) == index_id(["b", "a"]) != index_id(["a"])
+    assert index_id(["a"]).startswith("index-")

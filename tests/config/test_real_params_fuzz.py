@@ -1,4 +1,6 @@
-"""The project's own params.yaml, changed at every place in every way: a plan, or a message naming the place.
+"""The project's own params.yaml and its study's file, changed at every place in every way.
+
+They are still a plan, or a message names the place.
 
 `pytest -m slow tests/config/test_real_params_fuzz.py -s` tries every change there is and prints the counts.
 """
@@ -23,8 +25,11 @@ from robustfront.config.yaml_loader import load_yaml
 from robustfront.errors import ConfigError
 from robustfront.planning import load_plan
 from robustfront.planning.render import render
+from study_files import write_yaml
 
-REAL = Path(__file__).resolve().parents[2] / "params.yaml"
+ROOT = Path(__file__).resolve().parents[2]
+SHARED, STUDY = "params.yaml", "params/npat.yaml"
+FILES = (SHARED, STUDY)
 SECONDS = 2.0
 OTHER_TYPES: list[Any] = [None, True, "nonsense", 7, [], {}, {"nonsense": 1}, [[]]]
 NUMBERS: list[Any] = [-1, 0, -0.5, 1e30, 10**12, float("nan"), float("inf"), "8/0", "1e-3"]
@@ -39,9 +44,9 @@ Path_ = tuple[str | int, ...]
 Change = tuple[str, Path_, Any]
 
 
-def real() -> dict[str, Any]:
+def real(name: str) -> dict[str, Any]:
     """Without the identity of YAML's aliases, by which one change would happen at two places."""
-    return json.loads(json.dumps(load_yaml(REAL)))
+    return json.loads(json.dumps(load_yaml(ROOT / name)))
 
 
 def at(tree: Any, path: Path_) -> Any:
@@ -87,13 +92,23 @@ def changed(tree: dict[str, Any], change: Change) -> tuple[dict[str, Any], Path_
     return tree, path
 
 
-def outcome(folder: Path, text: str, scale: str | None = None) -> str | None:
-    """What the user is told about this file, checked to be readable and quick; None if it is a plan."""
-    path = folder / "params.yaml"
-    path.write_text(text, encoding="utf-8")
+def write(folder: Path, changes: dict[str, Any]) -> None:
+    """The real files, some of them changed: a file's name -> its text or its tree."""
+    (folder / "params").mkdir(exist_ok=True)
+    for name in FILES:
+        content = changes.get(name, (ROOT / name).read_text())
+        if isinstance(content, str):
+            (folder / name).write_text(content, encoding="utf-8")
+        else:
+            write_yaml(folder / name, content)
+
+
+def outcome(folder: Path, changes: dict[str, Any], scale: str | None = None) -> str | None:
+    """What the user is told about these files, checked to be readable and quick; None if they are a plan."""
+    write(folder, changes)
     began = time.process_time()
     try:
-        plan = load_plan(path, scale)
+        plan = load_plan(folder / SHARED, scale)
     except ConfigError as error:
         message = str(error)
     else:
@@ -101,15 +116,11 @@ def outcome(folder: Path, text: str, scale: str | None = None) -> str | None:
         message = None
     assert time.process_time() - began < SECONDS
     for line in (message or "").splitlines():
-        assert line.startswith((f"{path}: ", f"{path}, line ", "extensions: ")), message
-        assert len(line) < len(str(path)) + 400
-        assert not JARGON.search(line), line
-    return message and message.replace(f"{path}", "").lstrip(": ")
-
-
-def as_yaml(tree: dict[str, Any]) -> str:
-    text = json.dumps(tree, ensure_ascii=False)
-    return text.replace(": NaN", ": .nan").replace("Infinity", ".inf")
+        known = [f"{folder / name}{after}" for name in FILES for after in (": ", ", line ")]
+        assert line.startswith((*known, "extensions: ")), message
+        assert len(line) < len(str(folder)) + 400
+        assert not JARGON.search(line.replace(f"{folder}", "")), line
+    return message and message.replace(f"{folder}/", "")
 
 
 def names(message: str, path: Path_) -> bool:
@@ -137,51 +148,52 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("real")
 
 
-def test_the_file_itself_is_a_plan_of_every_scale(folder: Path) -> None:
-    for scale in real()["scales"]:
-        assert outcome(folder, REAL.read_text(), scale) is None
-        assert outcome(folder, as_yaml(real()), scale) is None
+def test_the_files_themselves_are_a_plan_of_every_scale(folder: Path) -> None:
+    for scale in real(SHARED)["scales"]:
+        assert outcome(folder, {}, scale) is None
+        assert outcome(folder, {name: real(name) for name in FILES}, scale) is None
 
 
 def test_a_word_that_a_scale_lays_a_mapping_over_is_not_just_replaced(folder: Path) -> None:
-    tree = real()
+    tree = real(STUDY)
     tree["defaults"]["suites"]["pixel-space"]["attacks"] = "pgd-20"
-    assert outcome(folder, as_yaml(tree)) == (
-        "defaults.suites.pixel-space.attacks = 'pgd-20': must be a mapping of keys to values, as "
-        "scales.digits.suites.pixel-space.attacks is"
+    assert outcome(folder, {STUDY: tree}) == (
+        "params/npat.yaml: defaults.suites.pixel-space.attacks = 'pgd-20': must be a mapping of keys to "
+        "values, as scales.digits.suites.pixel-space.attacks is"
     )
 
 
-def check(folder: Path, change: Change) -> str:
-    tree, path = changed(real(), change)
-    message = outcome(folder, as_yaml(tree))
+def check(folder: Path, name: str, change: Change) -> str:
+    tree, path = changed(real(name), change)
+    message = outcome(folder, {name: tree})
     if message is None:
         return "planned"
-    assert names(message, path), f"{change}: {message}"
+    assert names(message, path), f"{name}: {change}: {message}"
     return "refused"
 
 
-CHANGES = list(changes(real()))
+CHANGES = [(name, change) for name in FILES for change in changes(real(name))]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(CHANGES))
-def test_a_change_is_planned_or_refused_by_name(folder: Path, change: Change) -> None:
-    check(folder, change)
+def test_a_change_is_planned_or_refused_by_name(folder: Path, change: tuple[str, Change]) -> None:
+    check(folder, *change)
 
 
 @pytest.mark.slow
 def test_every_change_there_is(folder: Path) -> None:
-    counts = Counter((change[0], check(folder, change)) for change in CHANGES)
+    counts = Counter((change[0], check(folder, name, change)) for name, change in CHANGES)
     print(f"\n{len(CHANGES)} changes:", *(f"{n} {kind} {how}" for (kind, how), n in sorted(counts.items())))
     assert sum(counts.values()) > 3000
     assert all(counts[kind, "refused"] for kind in ("misspell", "other type", "number", "other word"))
 
 
 @st.composite
-def edited_lines(draw: st.DrawFn) -> str:
-    """The text of params.yaml with up to three lines edited as a hand might."""
-    lines = REAL.read_text().splitlines()
+def edited_lines(draw: st.DrawFn) -> dict[str, str]:
+    """One of the files, its text with up to three lines edited as a hand might."""
+    name = draw(st.sampled_from(FILES))
+    lines = (ROOT / name).read_text().splitlines()
     for _ in range(draw(st.integers(1, 3))):
         index = draw(st.integers(0, len(lines) - 1))
         act = draw(st.sampled_from(["double", "remove", "indent", "value", "token", "cut"]))
@@ -200,35 +212,35 @@ def edited_lines(draw: st.DrawFn) -> str:
             lines[index] = "".join(words)
         else:
             lines[index] = line[: draw(st.integers(0, len(line)))]
-    return "\n".join(lines) + "\n"
+    return {name: "\n".join(lines) + "\n"}
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(edited_lines())
-def test_an_edited_text_is_planned_or_refused(folder: Path, text: str) -> None:
-    outcome(folder, text)
+def test_an_edited_text_is_planned_or_refused(folder: Path, edited: dict[str, str]) -> None:
+    outcome(folder, edited)
 
 
 @pytest.mark.slow
 @settings(max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(edited_lines())
-def test_many_edited_texts(folder: Path, text: str) -> None:
-    outcome(folder, text)
+def test_many_edited_texts(folder: Path, edited: dict[str, str]) -> None:
+    outcome(folder, edited)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_starts_in_any_arrangement_are_a_plan_or_a_named_cycle(folder: Path, data: st.DataObject) -> None:
-    tree = real()
+    tree = real(STUDY)
     runs = [name for name, run in tree["runs"].items() if "sweep" not in run]
     starts = data.draw(st.lists(st.sampled_from(runs), min_size=2, max_size=5, unique=True))
     for name, start in itertools.pairwise(starts):
         tree["runs"][name]["init"] = start
     if data.draw(st.booleans()):
         tree["runs"][starts[-1]]["init"] = starts[0]
-        message = outcome(folder, as_yaml(tree))
+        message = outcome(folder, {STUDY: tree})
         assert message is not None
         assert "start from each other" in message
         assert any(f"runs.{name}.init" in message for name in starts)
     else:
-        outcome(folder, as_yaml(tree))
+        outcome(folder, {STUDY: tree})

@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from robustfront.config.params import Params, load_params
+from robustfront.config.experiment import Experiment
+from robustfront.config.params import load_params
 from robustfront.config.runs import MOST_RUNS, NamedRun, expand
 from robustfront.errors import ConfigError
 from small_params import tree, write
@@ -61,8 +62,8 @@ def test_too_large_a_sweep_is_refused_before_it_is_expanded() -> None:
         swept(sweep=sweep)
 
 
-def names(tmp_path: Any, **edits: Any) -> Params:
-    return load_params(write(tmp_path, tree(**edits)))
+def names(tmp_path: Any, **edits: Any) -> Experiment:
+    return load_params(write(tmp_path, tree(**edits))).experiments["small"]
 
 
 def test_a_run_may_start_from_one_of_a_sweep(tmp_path: Any) -> None:

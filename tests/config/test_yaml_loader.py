@@ -1,19 +1,26 @@
 import datetime
 import io
 import re
+import shutil
 import string
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from dvc.utils.serialize import parse_yaml
+from dvc.utils.hydra import apply_overrides
+from dvc.utils.serialize import modify_yaml, parse_yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from robustfront.config.yaml_loader import dump_yaml, load_yaml
 from robustfront.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[2]
+PARAMS = [ROOT / "params.yaml", *sorted((ROOT / "params").glob("*.yaml"))]
 
 
 @pytest.fixture(scope="module")
@@ -90,9 +97,30 @@ def test_any_scalar_is_read_as_by_dvc_or_refused_by_both(scratch: Path, text: st
     assert repr(load_yaml(scratch)) == repr(theirs)
 
 
-def test_params_yaml_of_the_project_is_read_as_by_dvc(project: Path) -> None:
-    path = project / "params.yaml"
+@pytest.mark.parametrize("path", PARAMS, ids=lambda path: path.name)
+def test_params_of_the_project_are_read_as_by_dvc(path: Path) -> None:
     assert load_yaml(path) == parse_yaml(path.read_text(), path)
+
+
+@pytest.mark.parametrize("path", PARAMS, ids=lambda path: path.name)
+def test_params_of_the_project_are_in_the_style_that_dvc_writes(path: Path, tmp_path: Path) -> None:
+    copy = tmp_path / path.name
+    copy.write_text(path.read_text())
+    with modify_yaml(copy) as content:
+        assert content == load_yaml(path)
+    assert copy.read_text() == path.read_text()
+
+
+def test_dvc_changes_the_line_of_what_it_sets(tmp_path: Path) -> None:
+    (original,) = (path for path in PARAMS if path.name == "npat.yaml")
+    copy = tmp_path / "npat.yaml"
+    copy.write_text(original.read_text())
+    with modify_yaml(copy) as content:
+        content["runs"]["trades"]["beta"] = 6
+    lines = zip(original.read_text().split("\n"), copy.read_text().split("\n"), strict=True)
+    assert [(before, after) for before, after in lines if before != after] == [
+        ("  trades: {method: trades, init: st, beta: 1.5}", "  trades: {method: trades, init: st, beta: 6}")
+    ]
 
 
 def test_anchors_and_merge_keys_are_followed(scratch: Path) -> None:
@@ -171,3 +199,29 @@ def test_an_anchor_that_is_given_twice_is_the_nearer_one(
     path.write_text("a: &x 1\nb: *x\nc: &x 2\nd: *x\n")
     assert load_yaml(path) == {"a": 1, "b": 1, "c": 2, "d": 2}
     assert not recwarn.list
+
+
+def numbers(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, float]]:
+    """Dotted key -> number, of all that DVC can name."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if "." not in key:
+                yield from numbers(value, (*path, key))
+    elif isinstance(node, int | float) and not isinstance(node, bool):
+        yield ".".join(path), node
+
+
+def test_an_experiment_changes_the_line_of_its_number_and_no_other(tmp_path: Path) -> None:
+    """As `dvc exp run -S file:key=value` does. A later alias of an anchor would undo it."""
+    for source in PARAMS:
+        before, copied = source.read_text().splitlines(), tmp_path / source.name
+        edited = 0
+        for key, number in list(numbers(load_yaml(source)))[::3]:
+            shutil.copy(source, copied)
+            apply_overrides(copied, [f"{key}={number + 1}"])
+            after = copied.read_text().splitlines()
+            assert len(after) == len(before), (source, key)
+            changed = [line for line, other in zip(after, before, strict=True) if line != other]
+            assert len(changed) == 1, (source, key, changed)
+            edited += 1
+        assert edited > 5

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from robustfront.config.schema import Augmentation, Dataset, Normalisation, Splits
+from robustfront.config.schema import CropFlip, Dataset, Normalisation, Splits
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +38,7 @@ def dataset() -> Callable[..., Dataset]:
             "source": source,
             "splits": Splits(validation=10, test=20),
             "normalisation": Normalisation(mean=(0.5,) * channels, std=(0.5,) * channels),
-            "augmentation": Augmentation(),
+            "augmentation": CropFlip(),
         }
         return Dataset(**(defaults | fields))
 

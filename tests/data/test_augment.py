@@ -3,9 +3,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torchvision.transforms import functional
 
-from robustfront.config.schema import Augmentation
-from robustfront.data.augment import augment, crop_and_flip, to_float
+from robustfront.config.schema import CropFlip, CropFlipRotate, NoAugmentation
+from robustfront.data import augment as augment_module
+from robustfront.data.augment import augment, crop_and_flip, crop_flip_rotate, to_float
 
 CUDA = pytest.param(
     "cuda",
@@ -65,9 +67,7 @@ def test_every_crop_and_flip_is_drawn_equally_often(device):
     assert len(crops) == 50
 
     batch = image.expand(draws, -1, -1, -1).to(device)
-    out = (
-        augment(batch, Augmentation(pad=pad, flip=True), torch.Generator(device).manual_seed(3)).cpu().numpy()
-    )
+    out = augment(batch, CropFlip(pad=pad, flip=True), torch.Generator(device).manual_seed(3)).cpu().numpy()
 
     counts = dict.fromkeys(crops, 0)
     for picture in out:
@@ -79,7 +79,7 @@ def test_every_crop_and_flip_is_drawn_equally_often(device):
 @pytest.mark.parametrize("device", ["cpu", CUDA])
 def test_the_generator_alone_decides(device):
     images = random_images(64, 3, 8, 8).to(device)
-    settings_ = Augmentation(pad=2, flip=True)
+    settings_ = CropFlip(pad=2, flip=True)
     generator = torch.Generator(device).manual_seed(5)
     first = augment(images, settings_, generator)
     state = generator.get_state()
@@ -94,13 +94,13 @@ def test_the_generator_alone_decides(device):
 def test_without_augmentation_images_stay_as_they_are():
     images = random_images(7, 3, 5, 4)
     before = images.clone()
-    assert torch.equal(augment(images, Augmentation(), torch.Generator()), before)
+    assert torch.equal(augment(images, CropFlip(), torch.Generator()), before)
 
 
 def test_the_store_is_not_written_to():
     images = random_images(32, 3, 8, 8)
     before = images.clone()
-    augment(images, Augmentation(pad=4, flip=True), torch.Generator().manual_seed(0))
+    augment(images, CropFlip(pad=4, flip=True), torch.Generator().manual_seed(0))
     assert torch.equal(images, before)
 
 
@@ -109,3 +109,62 @@ def test_to_float_divides_by_255_and_leaves_the_bytes_alone():
     expected = (np.arange(256) / 255).astype(np.float32)
     assert np.array_equal(to_float(images).numpy(), expected)
     assert images.dtype == torch.uint8
+
+
+# ------------------------------------------------------------------------------------- rotations
+def rotated_by_torchvision(images, pad, offsets, flips, degrees):
+    crops = naive(images.numpy(), pad, offsets.tolist(), flips.tolist())
+    return torch.stack(
+        [
+            functional.rotate(torch.from_numpy(crop.copy()), float(angle))
+            for crop, angle in zip(crops, degrees, strict=True)
+        ]
+    )
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (8, 8), (5, 7), (9, 4)])
+@pytest.mark.parametrize("pad", [0, 4])
+def test_crops_flips_and_rotations_are_those_of_torchvision(shape, pad):
+    generator = torch.Generator().manual_seed(1)
+    images = random_images(64, 3, *shape) + 1  # hardly a pixel is zero of itself
+    offsets = torch.randint(2 * pad + 1, (64, 2), generator=generator)
+    flips = torch.randint(2, (64,), generator=generator) == 1
+    degrees = 360 * torch.rand(64, generator=generator) - 180
+    ours = crop_flip_rotate(images, pad, offsets, flips, degrees)
+    theirs = rotated_by_torchvision(images, pad, offsets, flips, degrees)
+    assert ours.dtype == torch.uint8
+    # Where a pixel comes from the middle between two, rounding decides.
+    assert (ours != theirs).float().mean() < 1e-4
+
+
+def test_small_rotations_leave_the_middle_and_large_ones_bring_zeros():
+    images = torch.full((2, 1, 9, 9), 7, dtype=torch.uint8)
+    zeros, no = torch.zeros((2, 2), dtype=torch.int64), torch.zeros(2, dtype=torch.bool)
+    still, turned = crop_flip_rotate(images, 0, zeros, no, torch.tensor([0.0, 45.0]))
+    assert torch.equal(still, images[0])
+    assert (turned[0, 4, 4], turned[0, 0, 0]) == (7, 0)
+
+
+@pytest.mark.parametrize("device", ["cpu", CUDA])
+def test_angles_are_drawn_per_image_uniformly_and_after_crops_and_flips(device, monkeypatch):
+    seen = []
+    monkeypatch.setattr(augment_module, "crop_flip_rotate", lambda *given: seen.append(given) or given[0])
+    images = random_images(20_000, 1, 2, 2).to(device)
+    kind = CropFlipRotate(pad=2, flip=True, degrees=15.0)
+    augment(images, kind, torch.Generator(device).manual_seed(3))
+    ((_, pad, offsets, flips, degrees),) = seen
+    assert pad == 2
+    assert degrees.shape == (20_000,)
+    assert degrees.abs().max() < 15
+    assert abs(degrees.mean()) < 4 * 15 / (3 * 20_000) ** 0.5
+    assert degrees.var() == pytest.approx(75, rel=0.05)
+    generator = torch.Generator(device).manual_seed(3)  # crops and flips are drawn as without a rotation
+    assert torch.equal(offsets, torch.randint(5, (20_000, 2), generator=generator, device=device))
+    assert torch.equal(flips, torch.randint(2, (20_000,), generator=generator, device=device) == 1)
+
+
+def test_no_augmentation_draws_nothing():
+    images, generator = random_images(3, 1, 4, 4), torch.Generator().manual_seed(0)
+    state = generator.get_state()
+    assert torch.equal(augment(images, NoAugmentation(), generator), images)
+    assert torch.equal(generator.get_state(), state)

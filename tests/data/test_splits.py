@@ -142,3 +142,70 @@ def test_too_few_images_is_an_error_with_the_numbers():
 def test_official_test_without_an_official_test_part_is_an_error():
     with pytest.raises(ConfigError, match=r"splits\.test: .* no official test part"):
         split(Splits(validation=3), np.zeros(10, int), None)
+
+
+# -------------------------------------------------------------------------------------------- rules
+RULES = ("stratified", "random", "last", "last-per-class")
+
+
+@pytest.mark.parametrize("rule", RULES)
+@settings(deadline=None)
+@given(problem=problems())
+def test_by_every_rule_sizes_fit_and_a_smaller_training_set_is_in_a_larger_one(rule, problem):
+    splits, labels, official = problem
+    splits = splits.model_copy(update={"rule": rule})
+    some, every = (
+        split(given, labels, official) for given in (splits, splits.model_copy(update={"train": None}))
+    )
+    pool = len(labels) - (0 if splits.test == "official" else splits.test)
+    assert set(some.train) <= set(every.train)
+    assert some.validation.tolist() == every.validation.tolist()
+    assert sorted([*every.train, *every.validation]) == list(range(pool))
+    assert len(every.validation) == splits.validation
+    assert len(some.train) == (splits.train or pool - splits.validation)
+
+
+def test_last_is_the_end_of_the_files_before_the_test():
+    labels = np.repeat([0, 1, 2], 10)
+    found = split(Splits(validation=5, train=8, test=4, rule="last"), labels, None)
+    assert found.train.tolist() == list(range(8))
+    assert found.validation.tolist() == [21, 22, 23, 24, 25]
+    assert found.test.tolist() == [26, 27, 28, 29]
+
+
+def test_last_per_class_takes_the_last_ones_of_each_class():
+    """FRL: of each class of CIFAR-10, the first 4,700 train and the last 300 validate."""
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(10), 50))
+    found = split(Splits(validation=30, rule="last-per-class"), labels, labels)
+    for label in range(10):
+        positions = np.flatnonzero(labels == label)
+        assert found.train[labels[found.train] == label].tolist() == positions[:47].tolist()
+        assert found.validation[labels[found.validation] == label].tolist() == positions[47:].tolist()
+    few = split(Splits(validation=30, train=20, rule="last-per-class"), labels, labels)
+    assert few.train.tolist() == sorted(
+        position for label in range(10) for position in np.flatnonzero(labels == label)[:2]
+    )
+
+
+def test_last_per_class_takes_by_share_where_classes_differ_in_size():
+    labels = np.array([0] * 60 + [1] * 30 + [2] * 10)
+    found = split(Splits(validation=10, rule="last-per-class"), labels, labels)
+    assert found.validation.tolist() == [54, 55, 56, 57, 58, 59, 87, 88, 89, 99]
+
+
+@pytest.mark.parametrize("rule", ["last", "last-per-class"])
+def test_the_order_of_the_files_needs_no_seed(rule):
+    labels = np.arange(40) % 3
+    first, second = (split(Splits(validation=7, seed=seed, rule=rule), labels, labels) for seed in (0, 1))
+    assert first.validation.tolist() == second.validation.tolist()
+
+
+def test_random_is_drawn_by_the_seed_regardless_of_class():
+    labels = np.repeat([0, 1], [900, 100])
+    parts = [split(Splits(validation=100, seed=seed, rule="random"), labels, labels) for seed in range(200)]
+    again = split(Splits(validation=100, seed=7, rule="random"), labels, labels)
+    assert parts[7].validation.tolist() == again.validation.tolist()
+    rare = np.array([int(labels[part.validation].sum()) for part in parts])
+    # Hypergeometric: mean 10, variance 100 * 0.1 * 0.9 * 900/999 = 8.1; a stratified draw has 10 each time.
+    assert abs(rare.mean() - 10) < 4 * (8.1 / 200) ** 0.5
+    assert 5 < rare.var() < 12

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -14,11 +15,14 @@ import safetensors.numpy
 import torch
 from safetensors import SafetensorError
 
+from robustfront import checksums
 from robustfront.config.schema import Splits
+from robustfront.data import splits as splitting
 from robustfront.data.sources import OFFICIAL
 from robustfront.data.splits import subset
-from robustfront.data.store import Store, load, prepare
+from robustfront.data.store import Split, Store, load, prepare
 from robustfront.errors import ArtefactError, ConfigError, DataError
+from robustfront.upkeep.verify import verify
 
 RNG = np.random.default_rng(0)
 
@@ -58,6 +62,16 @@ def check_against(store: Store, x: np.ndarray, y: np.ndarray, x_test: np.ndarray
         assert np.array_equal(split.images.numpy(), images[split.indices.numpy()])
         assert np.array_equal(split.labels.numpy(), labels[split.indices.numpy()])
         assert len(split) == len(split.images)
+
+
+def by_index(store: Store) -> list[Split]:
+    """The images of all splits, one by one, in the order of their source."""
+    parts = [store.train, store.validation, store.test]
+    images, labels, indices = (
+        torch.cat([getattr(part, field) for part in parts]) for field in ("images", "labels", "indices")
+    )
+    order = indices.argsort()
+    return [Split(images[order], labels[order], indices[order])]
 
 
 def test_every_image_comes_back_with_its_label_and_index(npz, tmp_path):
@@ -179,6 +193,18 @@ def test_normalisation_with_another_number_of_channels_is_a_config_error(dataset
         prepare(dataset("digits", channels=3), tmp_path / "raw", tmp_path / "out")
 
 
+@pytest.mark.parametrize("rule", ["random", "last", "last-per-class"])
+def test_other_rules_of_splits_are_stored(rule, dataset, tmp_path):
+    config = dataset("digits", splits=Splits(validation=100, test=300, rule=rule))
+    prepare(config, tmp_path / "raw", tmp_path / "out")
+    store = load(tmp_path / "out", "cpu")
+    expected = splitting.split(
+        config.splits, torch.cat([part.labels for part in by_index(store)]).numpy(), None
+    )
+    assert store.validation.indices.tolist() == expected.validation.tolist()
+    assert store.train.indices.tolist() == expected.train.tolist()
+
+
 def test_digits_have_no_official_test_part(dataset, tmp_path):
     config = dataset("digits", splits=Splits(validation=10))
     with pytest.raises(ConfigError, match=r"dataset images: splits\.test: .* no official test part"):
@@ -262,3 +288,94 @@ def test_the_data_step_does_not_wait_for_torch():
     code = "import robustfront.data.store, sys; print({'torch', 'scipy', 'sklearn'} & sys.modules.keys())"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
+
+
+# ------------------------------------------------------------------------------- what a job looks at
+@pytest.fixture
+def large(npz, tmp_path, monkeypatch):
+    """The folder of a store that counts as large."""
+    prepare(npz[0], tmp_path / "raw", tmp_path / "out")
+    monkeypatch.setattr("robustfront.data.store.HASHED", 100)
+    return tmp_path / "out"
+
+
+def test_a_large_store_is_not_hashed_when_it_is_loaded(large, monkeypatch):
+    def unasked(path: Path) -> str:
+        raise AssertionError(f"{path} is hashed")
+
+    monkeypatch.setattr("robustfront.artefacts.sha256", unasked)
+    monkeypatch.setattr("robustfront.checksums.sha256", unasked)
+    assert len(load(large, "cpu").train) == 40
+    assert checksums.made_from(large.parent, [large / "images.safetensors"]) == {
+        "out/images.safetensors": json.loads((large / "manifest.json").read_text())["checksums"][
+            "images.safetensors"
+        ]
+    }
+
+
+@pytest.mark.parametrize("damage", ["truncated", "longer", "header"])
+def test_damage_to_size_or_header_of_a_large_store_is_found(damage, large):
+    path = large / "images.safetensors"
+    content = path.read_bytes()
+    header = content.replace(b"train.images", b"trail.images")
+    path.write_bytes({"truncated": content[:-1], "longer": content + b"x", "header": header}[damage])
+    with pytest.raises(ArtefactError, match=r"images\.safetensors: .* run `snakemake` again"):
+        load(large, "cpu")
+
+
+def test_verify_finds_what_loading_a_large_store_does_not(large, tmp_path):
+    path = large / "images.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    load(large, "cpu")
+    folder = tmp_path / "results" / "datasets" / "images"
+    shutil.copytree(large, folder)
+    (line,) = verify(tmp_path / "results", tmp_path / "reports").damaged
+    assert str(folder / "images.safetensors") in line
+
+
+def test_a_large_store_of_an_older_version_is_hashed(large):
+    manifest = json.loads((large / "manifest.json").read_text())
+    del manifest["bytes"]
+    (large / "manifest.json").write_text(json.dumps(manifest))
+    assert len(load(large, "cpu").test) == 25
+    path = large / "images.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ArtefactError, match="damaged"):
+        load(large, "cpu")
+
+
+@pytest.mark.parametrize("names", [("test",), ("train", "validation"), ()])
+def test_only_the_splits_that_are_asked_for_are_read(names, npz, tmp_path, monkeypatch):
+    prepare(npz[0], tmp_path / "raw", tmp_path / "out")
+    whole = load(tmp_path / "out", "cpu")
+    read, safe_open = [], safetensors.safe_open
+
+    class Noting:
+        def __init__(self, *given, **named):
+            self.file = safe_open(*given, **named)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            return None
+
+        def get_tensor(self, name):
+            read.append(name)
+            return self.file.get_tensor(name)
+
+    monkeypatch.setattr(safetensors, "safe_open", Noting)
+    part = load(tmp_path / "out", "cpu", names)
+    assert part.classes == whole.classes
+    assert {name.split(".")[0] for name in read} == set(names)
+    for name in ("train", "validation", "test"):
+        if name in names:
+            assert torch.equal(getattr(part, name).images, getattr(whole, name).images)
+            assert torch.equal(getattr(part, name).labels, getattr(whole, name).labels)
+        else:
+            with pytest.raises(LookupError, match=f"the {name} images were not loaded"):
+                getattr(part, name)

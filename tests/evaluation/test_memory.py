@@ -6,10 +6,12 @@ from torch import Tensor
 
 from robustfront.attacks import Ball
 from robustfront.attacks.autoattack import autoattack
-from robustfront.config.schema import AutoAttackEvaluation, PGDEvaluation, Threat
+from robustfront.config.evaluations import AutoAttackEvaluation, PGDEvaluation
+from robustfront.config.schema import Threat
 from robustfront.errors import ArtefactError
 from robustfront.evaluation.batches import ascend
 from robustfront.evaluation.memory import Memory
+from robustfront.evaluation.room import Room
 from toy_models import Linear, random_images, random_linear
 
 SHAPE = (3, 6, 6)
@@ -48,7 +50,8 @@ def attack(name: str, model: Linear, x: Tensor, memory: Memory, *, die_at: int |
         settings = AutoAttackEvaluation(engine=name)
         return autoattack(model, x, labels, ball, attack=settings, seed=3, batch_size=16, run=counted)
     pgd = PGDEvaluation.model_validate({"steps": 3, "step_size": 0.02, "start": "uniform"})
-    return ascend(model, x, labels, ball, pgd, seed=3, batch_size=16, run=counted)
+    positions = torch.arange(len(x))
+    return ascend(model, x, labels, positions, ball, pgd, seed=3, room=Room(16), run=counted)["final"]
 
 
 @pytest.mark.parametrize(("name", "at_least"), [("pgd", 3), ("reference", 6), ("fast", 6)])
@@ -75,7 +78,7 @@ def test_a_finished_batch_is_not_computed_again(model: Linear, x: Tensor, tmp_pa
     def never(*_: Tensor) -> Tensor:
         raise AssertionError("computed again")
 
-    assert torch.equal(recalled(never, x[:16], labels[:16]), first[:16])
+    assert torch.equal(recalled(never, x[:16], labels[:16])[0], first[:16])  # of its one outcome
     with pytest.raises(AssertionError):
         recalled(never, x[:16], labels[:16])  # the second batch was another one
 

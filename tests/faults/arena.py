@@ -5,16 +5,18 @@ import signal
 import subprocess
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from robustfront.artefacts import EVALUATIONS
 from robustfront.errors import Interrupted
+from robustfront.evaluation.session import evaluate_run
 from robustfront.training.loop import Trainer
-from small_project import Project
+from small_project import Project, params
+from study_files import write
 
 
 @dataclass
@@ -24,31 +26,44 @@ class Arena:
     project: Project
     patch: pytest.MonkeyPatch
     cleanup: ExitStack
+    params: dict[str, Any] = field(default_factory=params)
 
     def run(self, name: str) -> str:
         return self.project.run(name).id
 
-    def suite(self, name: str = "quick") -> str:
-        (found,) = (id for id, suite in self.project.plan.suites.items() if suite.name == name)
-        return found
+    def evaluation(self, kind: str = "pgd") -> str:
+        """The first of this kind that a run gets."""
+        wanted = self.project.plan.evaluations[self.run("st")]
+        return next(key for key, evaluation in wanted.items() if evaluation.attack.kind == kind)
+
+    def evaluate(self, name: str) -> Path:
+        """Makes all evaluations of a run; their folder."""
+        run = self.project.run(name)
+        evaluations, index = self.project.plan.evaluations[run.id], self.project.plan.index(run.id)
+        evaluate_run(run, evaluations, index, self.project.layout, "cpu")
+        return self.project.layout.evaluation(run.id, index).parent
+
+    def only(self, *runs: str) -> None:
+        """The study has these runs alone, and one attack of a moment."""
+        quick = self.params["defaults"]["suites"]["quick"]
+        self.edit(runs={name: self.params["runs"][name] for name in runs}, defaults__suites={"quick": quick})
+
+    def unfinished(self, name: str) -> Path:
+        """Where the evaluations of a run keep what they have computed."""
+        return self.project.layout.unfinished(self.run(name), EVALUATIONS)
 
     def model(self, name: str) -> Path:
         return self.project.layout.run(self.run(name)) / "model.safetensors"
 
-    @property
-    def params(self) -> dict[str, Any]:
-        return yaml.safe_load((self.project.folder / "params.yaml").read_text())
-
     def edit(self, **edits: Any) -> None:
-        """Replaces values of params.yaml; `__` stands between levels."""
-        content = self.params
+        """Replaces values in the files of numbers; `__` stands between levels."""
         for key, value in edits.items():
             *parents, last = key.split("__")
-            place = content
+            place = self.params
             for parent in parents:
                 place = place[parent]
             place[last] = value
-        (self.project.folder / "params.yaml").write_text(yaml.safe_dump(content))
+        write(self.project.folder, self.params)
         self.project.__dict__.pop("plan", None)
 
     def interrupted(self, name: str) -> Path:

@@ -12,10 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from arena import Arena, cut, fault, flip
 from filelock import FileLock
 
+from robustfront.artefacts import write_text
+from robustfront.errors import TrainingDiverged
+from robustfront.jobs import remembered
+from robustfront.models import Classifier
 from robustfront.training.loop import Trainer
 
 WEIGHTS = "nothing of the run is written; the other runs are untouched"
@@ -35,10 +40,13 @@ def full_results(arena: Arena) -> tuple[str, ...]:
     return "train", arena.run("npgd")
 
 
-@fault("Disk full while an evaluation is written", "every finished batch: nothing is attacked twice")
+@fault(
+    "Disk full while an evaluation is written",
+    "every finished evaluation and batch: nothing is attacked twice",
+)
 def full_evaluation(arena: Arena) -> tuple[str, ...]:
     arena.full_disk(arena.project.layout.run(arena.run("st")) / "eval")
-    return "evaluate", arena.run("st"), arena.suite()
+    return "evaluate", arena.run("st")
 
 
 @fault("Disk full while images are stored", "the downloaded files")
@@ -59,7 +67,7 @@ def read_only_results(arena: Arena) -> tuple[str, ...]:
 def read_only_checkpoints(arena: Arena) -> tuple[str, ...]:
     arena.project.layout.checkpoints.mkdir(exist_ok=True)
     arena.read_only(arena.project.layout.checkpoints)
-    return "evaluate", arena.run("st"), arena.suite()
+    return "evaluate", arena.run("st")
 
 
 # ------------------------------------------------------------------------------------------ damaged files
@@ -87,10 +95,11 @@ def foreign_checkpoint(arena: Arena) -> tuple[str, ...]:
 def flipped_batch(arena: Arena) -> tuple[str, ...]:
     from robustfront.evaluation.memory import Memory
 
-    work = arena.project.layout.unfinished(arena.run("st"), arena.suite())
-    Memory(work, "subject").of("pgd")(lambda x, y: x, torch.zeros(4), torch.zeros(4))
-    flip(work / "pgd-1.safetensors")
-    return "evaluate", arena.run("st"), arena.suite()
+    work = arena.unfinished("st") / arena.evaluation()
+    attack, _, _ = arena.evaluation().rpartition("-")
+    Memory(work, "subject").of(attack)(lambda x, y: x, torch.zeros(4), torch.zeros(4))
+    flip(work / f"{attack}-1.safetensors")
+    return "evaluate", arena.run("st")
 
 
 @fault("Truncated images", AGAIN)
@@ -104,13 +113,13 @@ def truncated_images(arena: Arena) -> tuple[str, ...]:
 def flipped_images(arena: Arena) -> tuple[str, ...]:
     (dataset,) = arena.project.plan.datasets
     flip(arena.project.layout.dataset(dataset) / "images.safetensors")
-    return "evaluate", arena.run("st"), arena.suite()
+    return "evaluate", arena.run("st")
 
 
 @fault("Truncated model", AGAIN)
 def truncated_model(arena: Arena) -> tuple[str, ...]:
     cut(arena.model("st"))
-    return "evaluate", arena.run("st"), arena.suite()
+    return "evaluate", arena.run("st")
 
 
 @fault("Bit flipped in a model", AGAIN)
@@ -121,11 +130,10 @@ def flipped_model(arena: Arena) -> tuple[str, ...]:
 
 @fault("Model of another config", "everything; nothing is overwritten")
 def foreign_model(arena: Arena) -> tuple[str, ...]:
-    weights = arena.model("st")
+    trained = arena.model("st").parent
     arena.edit(defaults__model__width=4)
-    arena.model("st").parent.mkdir()
-    shutil.copy(weights, arena.model("st"))
-    return "evaluate", arena.run("st"), arena.suite()
+    shutil.copytree(trained, arena.model("st").parent)
+    return "evaluate", arena.run("st")
 
 
 @fault("Bit flipped in a projector", AGAIN)
@@ -145,53 +153,30 @@ def foreign_projector(arena: Arena) -> tuple[str, ...]:
     return "train", arena.run("npgd")
 
 
-LOAD_ROWS = """# %%
-from pathlib import Path
-from robustfront.evaluation.outcomes import load
-load(Path("{stem}"))
-"""
-
-
-def reading(arena: Arena, suffix: str) -> tuple[str, ...]:
-    """A notebook that reads an evaluation with a flipped bit in one of its files."""
-    import pandas as pd
-
-    from robustfront.evaluation import outcomes
-
-    stem = arena.project.layout.evaluation(arena.run("st"), arena.suite())
-    rows = pd.DataFrame(
-        {
-            "sample": np.arange(50),
-            "attack": "clean",
-            "label": 1,
-            "prediction": 1,
-            "loss": np.float32(0.5),
-            "success": False,
-            "carried": False,
-        }
-    )
-    outcomes.save(rows, {"attacks": {"clean": {"errors": 25}}}, stem)
-    path = stem.with_name(f"{stem.name}.{suffix}")
-    flip(path, 0.1 if suffix == "parquet" else path.read_text().index("25") / path.stat().st_size + 1e-9)
-    notebook = arena.project.folder / "table.py"
-    notebook.write_text(LOAD_ROWS.format(stem=stem))
-    return "notebook", str(notebook), str(arena.project.folder / "reports" / "table.html")
-
-
 @fault("Bit flipped in an evaluation's rows", AGAIN)
 def flipped_rows(arena: Arena) -> tuple[str, ...]:
-    return reading(arena, "parquet")
+    arena.only("st")
+    flip(arena.evaluate("st") / f"{arena.evaluation()}.parquet", 0.1)
+    return ("verify",)
 
 
-@fault("Digit changed in an evaluation's summary", AGAIN)
-def flipped_summary(arena: Arena) -> tuple[str, ...]:
-    return reading(arena, "json")
+@fault(
+    "Digit changed in an evaluation's record",
+    "the page, whose tables say so; `robustfront verify` names the file: delete it, and `snakemake` makes it "
+    "again",
+)
+def flipped_record(arena: Arena) -> tuple[str, ...]:
+    arena.only("st")
+    path = arena.evaluate("st") / f"{arena.evaluation()}.json"
+    path.write_text(path.read_text().replace('"n": 32', '"n": 31'))
+    return "report", "small"
 
 
 # -------------------------------------------------------------------------------------------- raw files
 def use(arena: Arena, name: str, dataset: dict[str, Any]) -> None:
     """Makes this the only data set."""
-    tiny = {"note": "a test", "datasets": [name], "suites": {"pixel": {"samples": {"aa": 1}}}}
+    tiny = {"datasets": [name], "suites": {"pixel": {"samples": {"aa": 1}}}}
+    tiny |= {"note": "a test", "throughput": {"gflops": 10}}
     arena.edit(datasets={name: dataset}, scales={"tiny": tiny})
 
 
@@ -283,6 +268,16 @@ def diverging(arena: Arena) -> tuple[str, ...]:
     return "train", arena.run("npgd")
 
 
+@fault("Report on a run whose loss is no number", "the page, in whose tables the run's row says so")
+def diverged(arena: Arena) -> tuple[str, ...]:
+    arena.only("st", "npgd")
+    diverging(arena)
+    with pytest.raises(TrainingDiverged), remembered(arena.project.layout, arena.run("npgd"), "train"):
+        arena.project.train("npgd")
+    arena.evaluate("st")
+    return "report", "small"
+
+
 @fault("GPU out of memory in training", "the checkpoint of the last epoch")
 def gpu_out_of_memory(arena: Arena) -> tuple[str, ...]:
     def step(*_: object) -> None:
@@ -292,13 +287,31 @@ def gpu_out_of_memory(arena: Arena) -> tuple[str, ...]:
     return "train", arena.run("npgd")
 
 
-@fault("CPU out of memory in an evaluation", "every finished batch")
+@fault(
+    "GPU out of memory in an evaluation, for a batch",
+    "everything: batches are halved and the job goes on; its record says what they came to",
+    code=0,
+)
+def evaluation_out_of_memory(arena: Arena) -> tuple[str, ...]:
+    forward = Classifier.forward
+
+    def of_few(model: Classifier, x: torch.Tensor) -> torch.Tensor:
+        if len(x) > 8:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+        return forward(model, x)
+
+    arena.only("st")
+    arena.patch.setattr(Classifier, "forward", of_few)
+    return "evaluate", arena.run("st")
+
+
+@fault("CPU out of memory in an evaluation, for a single image", "every finished evaluation")
 def cpu_out_of_memory(arena: Arena) -> tuple[str, ...]:
     def pgd(*_: object, **__: object) -> torch.Tensor:
         return torch.empty(2**55)
 
     arena.patch.setattr("robustfront.evaluation.batches.pgd", pgd)
-    return "evaluate", arena.run("st"), arena.suite()
+    return "evaluate", arena.run("st")
 
 
 @fault("GPU asked for and none there", "everything; nothing was started", code=2)
@@ -309,9 +322,14 @@ def no_gpu(arena: Arena) -> tuple[str, ...]:
 
 @fault("Error in a notebook's cell", "the older page, and the executed notebook with the traceback")
 def failing_cell(arena: Arena) -> tuple[str, ...]:
-    notebook = arena.project.folder / "table.py"
-    notebook.write_text("# %%\nrows = {}\n\n# %%\nrows['accuracy']\n")
-    return "notebook", str(notebook), str(arena.project.folder / "reports" / "table.html")
+    folder = arena.project.folder
+    (folder / "mine").mkdir()
+    (folder / "params" / "small.yaml").rename(folder / "mine" / "params.yaml")
+    (folder / "mine" / "notebook.py").write_text("# %%\nrows = {}\n\n# %%\nrows['accuracy']\n")
+    write_text(folder / "reports" / "mine" / "index.html", "the older page")
+    shared = folder / "params.yaml"
+    shared.write_text(shared.read_text().replace("params/small.yaml", "mine"))
+    return "report", "mine"
 
 
 @fault("Run is being trained by another process", "everything; the other process goes on")
@@ -322,8 +340,8 @@ def locked_run(arena: Arena) -> tuple[str, ...]:
 
 @fault("Evaluation is being done by another process", "everything; the other process goes on")
 def locked_evaluation(arena: Arena) -> tuple[str, ...]:
-    hold(arena, arena.project.layout.unfinished(arena.run("st"), arena.suite()))
-    return "evaluate", arena.run("st"), arena.suite()
+    hold(arena, arena.unfinished("st"))
+    return "evaluate", arena.run("st")
 
 
 @fault("Training stopped by SIGTERM or Ctrl-C", "the state at that step", code=75)
@@ -339,7 +357,7 @@ def stopped(arena: Arena) -> tuple[str, ...]:
     return "train", arena.run("npgd")
 
 
-@fault("Another job stopped by SIGTERM", "every finished batch; no half-written file", code=75)
+@fault("Another job stopped by SIGTERM", "every finished evaluation and batch; no half-written file", code=75)
 def stopped_evaluation(arena: Arena) -> tuple[str, ...]:
     from robustfront.evaluation import batches
 
@@ -350,7 +368,7 @@ def stopped_evaluation(arena: Arena) -> tuple[str, ...]:
         return pgd(*arguments, **options)  # type: ignore[arg-type]
 
     arena.patch.setattr(batches, "pgd", pgd_and_stop)
-    return "evaluate", arena.run("st"), arena.suite()
+    return "evaluate", arena.run("st")
 
 
 def hold(arena: Arena, folder: Path) -> None:

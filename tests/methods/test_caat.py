@@ -54,7 +54,7 @@ class Lesson:
             {"epochs": 1, "batch_size": 8, "optimizer": {"lr": 0.3}, "schedule": {"kind": "constant"}}
         )
         train = Split((255 * self.x).byte(), LABELS, torch.arange(8))
-        self.caat.attach(Surroundings(optimizer, training, schema.Augmentation(), train, data))
+        self.caat.attach(Surroundings(optimizer, training, schema.CropFlip(), train, data))
         multipliers = [[0.3, 0, 0.1, 0], [0, 0.2, 0.2, 0], [0.4, -0.3, 0, 0.1]]
         self.caat.multipliers = torch.tensor(multipliers, dtype=torch.float64)
         self.caat._apply_multipliers()

@@ -266,9 +266,9 @@ def test_cost_counts_the_attack_and_the_validation_pass() -> None:
 
 
 def test_the_plan_adds_the_validation_pass_to_the_cost_of_trades(project: Path) -> None:
-    plan = load_plan(project / "params.yaml", "digits")
-    seconds = {entry.run.names[0]: entry.train_seconds for entry in estimate(plan)}
-    (run,) = (run for run in plan.runs.values() if "frl" in run.names)
+    plan = load_plan(project / "params.yaml", "digits", ["npat"])
+    seconds = {entry.run.names[0].removeprefix("npat/"): entry.train_seconds for entry in estimate(plan)}
+    (run,) = (run for run in plan.runs.values() if "npat/frl" in run.names)
     passes = run.config.training.epochs * 200 * (1 + 2 * 20 + 1)  # 200 validation images
     extra = passes * cost.forward_flops(run.config.model, channels=1, size=8, classes=10) / 10e9
     assert seconds["frl"] - seconds["trades"] == pytest.approx(extra)  # type: ignore[operator]

@@ -23,7 +23,7 @@ def trained(name: str, **training: object) -> tuple[Outcome, dict[str, torch.Ten
         method=kind(kind.Params.model_validate(params), Setting(model, space)),
         store=tiny_training.store(),
         training=schema.Training.model_validate(tiny_training.TRAINING | training),
-        augmentation=schema.Augmentation(),
+        augmentation=schema.CropFlip(),
         seed=0,
     )
     return trainer.fit(Watcher(lambda state: None)), before

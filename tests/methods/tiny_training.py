@@ -65,6 +65,6 @@ def trainer(name: str, *, pad: int = 0, training: dict[str, Any] | None = None, 
         method=make(name, model, **params),
         store=store(),
         training=schema.Training.model_validate(TRAINING | (training or {})),
-        augmentation=schema.Augmentation(pad=pad),
+        augmentation=schema.CropFlip(pad=pad),
         seed=0,
     )

@@ -12,12 +12,9 @@ from tiny import tiny_params
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Project:
-    """A project in which `snakemake` has run once, from images to page."""
-    root = tmp_path_factory.mktemp("project")
-    for name in ("workflow", "profiles", "notebooks"):
-        shutil.copytree(project / name, root / name)
-    shutil.copy(project / "Snakefile", root)
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project in which `snakemake` has run once, from images to page; its folder's name is two words."""
+    root = tmp_path_factory.mktemp("a project")
     tiny = Project(root)
     tiny.write(tiny_params())
     output = tiny.snakemake()

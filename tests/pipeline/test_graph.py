@@ -1,7 +1,5 @@
 """The graph of thousands of runs stays small: what each further run adds to it, counted."""
 
-import shutil
-
 import pytest
 from workflow_project import Project
 
@@ -9,11 +7,8 @@ from tiny import tiny_params
 
 
 @pytest.fixture
-def edges(project, tmp_path):
+def edges(tmp_path):
     """Number of runs of a sweep -> edges of the graph of jobs, nothing being there yet."""
-    for name in ("workflow", "profiles", "notebooks"):
-        shutil.copytree(project / name, tmp_path / name)
-    shutil.copy(project / "Snakefile", tmp_path)
 
     def count(runs: int) -> int:
         params = tiny_params()
@@ -32,10 +27,10 @@ def edges(project, tmp_path):
     return count
 
 
-def test_a_run_adds_edges_for_its_own_jobs_and_not_for_every_notebook(edges):
+def test_a_run_adds_edges_for_its_own_jobs_and_its_studies_and_no_others(edges):
     few, more = edges(2), edges(42)
-    # train: data, init; two evaluations: model, data each; `all` and `results`: three files each
-    assert (more - few) / 40 == 12
+    # train: data, init; evaluate: model, data; `all`: two jobs' files; the study: the same two
+    assert (more - few) / 40 == 8
 
 
 def test_no_rule_lists_runs_among_its_outputs_or_patterns(project):

@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 import torch
 
-from robustfront.config.schema import Normalisation, PreActResNet, Suite
+from robustfront.config.evaluations import Suite, of_suite
+from robustfront.config.schema import Normalisation, PreActResNet
 from robustfront.evaluation import masking
 from robustfront.models import build, cost
 from robustfront.planning import estimate as module
@@ -25,7 +26,7 @@ def costs(tmp_path: Any) -> Any:
 
     def make(**edits: Any) -> dict[str, Cost]:
         plan = load_plan(write(tmp_path, tree(**edits)))
-        return {cost.run.names[0]: cost for cost in estimate(plan)}
+        return {cost.run.names[0].removeprefix("small/"): cost for cost in estimate(plan)}
 
     return make
 
@@ -55,7 +56,7 @@ def test_judging_epochs_costs_its_attack_as_often_as_it_is_done(costs: Any) -> N
     assert found.train_seconds == pytest.approx(2 * per_epoch * forward / 1e10)
 
 
-def test_evaluation_adds_its_attacks_on_their_samples() -> None:
+def test_an_evaluation_is_an_attack_on_its_samples() -> None:
     content: dict[str, Any] = {
         "name": "s",
         "threat": {"eps": 0.1},
@@ -65,13 +66,16 @@ def test_evaluation_adds_its_attacks_on_their_samples() -> None:
             "rand": {"kind": "autoattack", "version": "rand"},
         },
         "samples": {"aa": 10, "rand": 10**6},
-        "masking": False,
     }
-    suite = Suite.model_validate(content)
-    assert evaluation_units(suite, 400) == 400 + 400 * 2 * 20 * 2 + 10 * 9798 + 400 * 8087
-    checked = Suite.model_validate(content | {"masking": True})
-    assert evaluation_units(checked, 400) - evaluation_units(suite, 400) == 128 * 562
-    assert evaluation_units(checked, 100) - evaluation_units(suite, 100) == 100 * 562
+    found = of_suite(Suite.model_validate(content))
+    assert {name: evaluation_units(wanted, 400) for name, wanted in found.items()} == {
+        "clean": 400,
+        "pgd": 400 * 2 * 20 * 2,
+        "aa": 10 * 9798,
+        "rand": 400 * 8087,
+        "masking": 128 * 562,
+    }
+    assert evaluation_units(found["masking"], 100) == 100 * 562
 
 
 def test_analyses_and_the_starts_of_jobs_are_part_of_the_time(tmp_path: Any) -> None:
@@ -103,6 +107,20 @@ def test_evaluation_time_is_that_of_all_suites(costs: Any) -> None:
     forward = cost.forward_flops(PreActResNet(depth=10, width=4), channels=1, size=8, classes=10)
     units = 400 + 400 * 2 * 3 + 10 * 9798 + 128 * 562
     assert costs()["at"].evaluation_seconds == pytest.approx(units * forward / 1e10)
+
+
+def test_an_evaluation_of_another_split_has_its_images(costs: Any) -> None:
+    forward = cost.forward_flops(PreActResNet(depth=10, width=4), channels=1, size=8, classes=10)
+    suite = {"threat": {"eps": 0.1}, "attacks": {}, "masking": False}
+    for split, images in (("train", 1197), ("validation", 200), ("test", 400)):
+        found = costs(**{"defaults/suites": {"pixel": suite | {"split": split}}})["at"]
+        assert found.evaluation_seconds == pytest.approx(images * forward / 1e10)
+
+
+def test_what_two_suites_ask_alike_is_reckoned_once(costs: Any) -> None:
+    pixel = tree()["defaults"]["suites"]["pixel"]
+    twice = costs(**{"defaults/suites": {"pixel": pixel, "again": pixel}})["at"]
+    assert twice.evaluation_seconds == costs()["at"].evaluation_seconds
 
 
 def test_memory_and_disk_are_sums_of_sizes(costs: Any) -> None:

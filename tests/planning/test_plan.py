@@ -10,6 +10,7 @@ import pytest
 from robustfront.errors import ConfigError
 from robustfront.planning import Plan, load_plan
 from small_params import complaint, tree, write
+from study_files import STUDY
 
 
 @pytest.fixture
@@ -23,10 +24,10 @@ def plan(tmp_path: Path) -> Any:
 
 
 def ids(plan: Plan) -> dict[tuple[str, str, int], str]:
-    """(name, data set, seed) -> id."""
+    """(name in the study, data set, seed) -> id."""
     return {
         (name, run.config.dataset.name, run.config.seed): run.id
-        for run in plan.runs.values()
+        for run in plan.studies[STUDY].runs.values()
         for name in run.names
     }
 
@@ -39,13 +40,47 @@ def shuffled(node: Any) -> Any:
 
 def test_every_run_is_planned_once_per_data_set_and_seed(plan: Any) -> None:
     tiny, wide = plan(), plan("wide")
-    assert (len(tiny.runs), len(tiny.datasets), len(tiny.suites)) == (6, 1, 1)
+    assert (len(tiny.runs), len(tiny.datasets), len(tiny.studies)) == (6, 1, 1)
     assert (len(wide.runs), len(wide.datasets), len(wide.projectors)) == (24, 2, 4)
     assert set(ids(wide)) == {
         (name, data, seed) for name in tree()["runs"] for data in ("digits", "mnist") for seed in (0, 1)
     }
     assert len(set(ids(wide).values())) == 24
-    assert tiny.note == "a test"
+    assert tiny.note == tiny.studies[STUDY].note == "a test"
+    assert [run.names for run in tiny.runs.values()] == [[f"small/{name}"] for name in tree()["runs"]]
+
+
+def test_every_run_gets_all_that_the_suites_ask_for(plan: Any) -> None:
+    made = plan()
+    study = made.studies[STUDY]
+    wanted = {study.evaluation_id("pixel", name) for name in ("clean", "pgd", "aa", "masking")}
+    assert len(wanted) == 4
+    assert {run: set(found) for run, found in made.evaluations.items()} == dict.fromkeys(made.runs, wanted)
+    assert made.evaluations[next(iter(made.runs))][study.evaluation_id("pixel", "aa")].samples == 10
+    with pytest.raises(KeyError):
+        study.evaluation_id("pixel", "aaa")
+
+
+def test_an_attack_more_asks_for_itself_alone(plan: Any) -> None:
+    before, attacks = plan(), tree()["defaults"]["suites"]["pixel"]["attacks"]
+    more = attacks | {"weak": {"kind": "pgd", "steps": 1, "step_size": 0.1}}
+    after = plan(**{"defaults/suites/pixel/attacks": more})
+    for run, found in before.evaluations.items():
+        assert after.evaluations[run].keys() - found.keys() == {
+            after.studies[STUDY].evaluation_id("pixel", "weak")
+        }
+        assert found.keys() <= after.evaluations[run].keys()
+        assert before.index(run) != after.index(run)
+    without = plan(**{"defaults/suites/pixel/masking": False})
+    (lost,) = before.evaluations[run].keys() - without.evaluations[run].keys()
+    assert lost == before.studies[STUDY].evaluation_id("pixel", "masking")
+
+
+def test_evaluations_do_not_depend_on_what_they_are_called(plan: Any) -> None:
+    renamed = tree()["defaults"]["suites"]["pixel"]
+    renamed["attacks"]["other"] = renamed["attacks"].pop("pgd")
+    after = plan(**{"defaults/suites": {"some": renamed}})
+    assert after.evaluations == plan().evaluations
 
 
 def test_ids_are_safe_directory_names_that_say_what_they_are(plan: Any) -> None:
@@ -60,7 +95,7 @@ def test_ids_do_not_depend_on_the_order_of_keys(plan: Any, tmp_path: Path) -> No
     assert ids(after) == ids(before)
     assert set(after.projectors) == set(before.projectors)
     assert set(after.datasets) == set(before.datasets)
-    assert set(after.suites) == set(before.suites)
+    assert after.evaluations == before.evaluations
 
 
 def test_ids_do_not_depend_on_other_runs_or_on_what_changes_no_weight(plan: Any) -> None:
@@ -69,7 +104,8 @@ def test_ids_do_not_depend_on_other_runs_or_on_what_changes_no_weight(plan: Any)
     without = ids(plan(**{"runs/trades": ...}))
     assert without == {key: run for key, run in before.items() if key[0] != "trades"}
     for key, value in {
-        "datasets/digits/published_as": "CIFAR10",
+        "datasets/digits/augmentation": {"kind": "crop-flip", "pad": 0},
+        "datasets/digits/splits/rule": "stratified",
         "scales/tiny/note": "other words",
         "scales/tiny/throughput": {"gflops": 1, "jobs": 3},
         "defaults/suites/pixel/threat/eps": 0.2,
@@ -111,9 +147,11 @@ def test_a_reverted_edit_is_found_again(plan: Any) -> None:
 def test_names_of_equal_configs_share_one_run(plan: Any) -> None:
     again, child = tree()["runs"]["trades"], {"method": "pgd_at", "init": "again"}
     made = plan(**{"runs/again": again, "runs/child": child})
-    (run,) = made.find("again", next(iter(made.datasets)))
+    study = made.studies[STUDY]
+    (run,) = study.find("again", next(iter(made.datasets)))
     assert run.names == ["trades", "again"]
-    assert [found.config.init for found in made.find("child", run.dataset_id)] == [run.id]
+    assert made.runs[run.id].names == ["small/trades", "small/again"]
+    assert [found.config.init for found in study.find("child", run.dataset_id)] == [run.id]
     assert len(made.runs) == 7
 
 
@@ -130,7 +168,7 @@ def test_runs_from_one_head_share_its_projector(plan: Any) -> None:
     made = plan()
     (projector,) = made.projectors.values()
     users = [run for run in made.runs.values() if run.config.projector]
-    assert [run.names for run in users] == [["npgd"], ["npda"]]
+    assert [run.names for run in users] == [["small/npgd"], ["small/npda"]]
     assert {run.config.projector for run in users} == {projector.id}
     assert projector.run_id == ids(made)["st", "digits", 0]
     assert {run.config.rank_tolerance for run in users} == {projector.rank_tolerance} == {1e-5}
@@ -172,7 +210,8 @@ def test_a_method_gets_the_budget_it_asks_for(plan: Any) -> None:
 
 def test_sweeps_are_planned_under_their_names(plan: Any) -> None:
     made = plan(**{"runs/trades/sweep": {"beta": [0.5, 1.5], "attack.steps": [3, 4]}})
-    swept = {run.names[0]: run.config.params for run in made.runs.values() if run.config.method == "trades"}
+    runs = made.studies[STUDY].runs.values()
+    swept = {run.names[0]: run.config.params for run in runs if run.config.method == "trades"}
     assert {name: (params["beta"], params["attack"]["steps"]) for name, params in swept.items()} == {
         "trades-0.5-3": (0.5, 3),
         "trades-0.5-4": (0.5, 4),
@@ -183,22 +222,22 @@ def test_sweeps_are_planned_under_their_names(plan: Any) -> None:
 
 def test_a_scale_lists_runs_or_sweeps_and_what_they_need_comes_along(plan: Any) -> None:
     edits = {"runs/trades/sweep": {"beta": [1, 2]}, "scales/tiny/runs": ["npgd", "trades", "at"]}
-    names = [run.names for run in plan(**edits).runs.values()]
+    names = [run.names for run in plan(**edits).studies[STUDY].runs.values()]
     assert names == [[], ["npgd"], ["trades-1"], ["trades-2"], ["at"]]
     one = plan(**edits | {"scales/tiny/runs": ["trades-2"]})
-    assert [run.names for run in one.runs.values()] == [[], ["trades-2"]]
+    assert [run.names for run in one.runs.values()] == [[], ["small/trades-2"]]
 
 
 def test_the_scale_is_the_one_asked_for_or_the_one_of_the_file(plan: Any) -> None:
     assert plan().scale == "tiny"
     assert plan(scale="wide").scale == plan(**{"scale": "wide"}).scale == "wide"
-    assert plan("wide").settings.model.width == 8
+    assert plan("wide").studies[STUDY].settings.model.width == 8
     with pytest.raises(ConfigError, match=r"there is no scale 'wides' \(did you mean 'wide'\?\)"):
         plan("wides")
 
 
 def test_runs_are_found_by_name_and_data_set(plan: Any) -> None:
-    made = plan("wide")
+    made = plan("wide").studies[STUDY]
     digits, mnist = made.datasets
     assert [run.config.seed for run in made.find("npgd", mnist)] == [0, 1]
     assert {run.config.dataset.name for run in made.find("npgd", digits)} == {"digits"}
@@ -206,8 +245,8 @@ def test_runs_are_found_by_name_and_data_set(plan: Any) -> None:
 
 
 def test_two_configs_of_one_id_are_refused(plan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("robustfront.planning.plan.run_digest", lambda run: "same")
-    with pytest.raises(ConfigError, match=r"runs\.again: shares its id digits-.*-same with trades"):
+    monkeypatch.setattr("robustfront.planning.plan.run_digest", lambda *of: "same")
+    with pytest.raises(ConfigError, match=r"runs\.again: shares its id digits-.*-same with small/trades by"):
         plan(**{"runs/again": tree()["runs"]["trades"] | {"attack": {"steps": 9}}})
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from robustfront.planning import Plan, load_plan
 from small_params import tree, write
+from study_files import STUDY
 
 LANDSCAPE = {"kind": "landscape", "runs": ["st", "at", "npgd"], "span": 0.1}
 NULL_SPACE = {
@@ -24,7 +25,7 @@ def plan(tmp_path) -> Any:
 
 
 def named(plan: Plan, run_id: str) -> tuple[str, str, int]:
-    run = plan.runs[run_id]
+    run = plan.studies[STUDY].runs[run_id]
     return run.names[0], run.config.dataset.name, run.config.seed
 
 
@@ -53,7 +54,7 @@ def test_it_brings_its_projector_where_no_method_needs_one(plan) -> None:
     tiny = plan(**{"scales/tiny/runs": ["at"]})
     (projector,) = tiny.projectors.values()
     assert list(tiny.analyses.values())[1].runs == {
-        run.id: projector.id for run in tiny.runs.values() if "at" in run.names
+        run.id: projector.id for run in tiny.runs.values() if run.is_called("at")
     }
 
 
@@ -69,7 +70,8 @@ def test_a_sweep_stands_for_its_runs_and_a_run_of_two_names_is_analysed_once(pla
     swept = LANDSCAPE | {"runs": ["trades", "swept"]}
     tiny = plan(**{"runs/swept": sweep, "defaults/analyses/landscape": swept})
     landscape = next(iter(tiny.analyses.values()))
-    assert [tiny.runs[run].names for run in landscape.runs] == [["trades", "swept-1.5"], ["swept-0.5"]]
+    runs = tiny.studies[STUDY].runs
+    assert [runs[run].names for run in landscape.runs] == [["trades", "swept-1.5"], ["swept-0.5"]]
 
 
 def test_editing_an_analysis_changes_no_run(plan) -> None:

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,11 @@ def shown(tmp_path: Path) -> Any:
     def make(**edits: Any) -> tuple[dict[str, dict[str, str]], str]:
         text = render(load_plan(write(tmp_path, tree(**edits))), tmp_path)
         head, table, totals = text.split("\n\n")
-        assert head == "scale tiny: a test"
+        assert re.fullmatch(r"scale tiny: a test\nstudies: small \(\d runs\)", head)
         names, _, *rows = table.split("\n")
         assert names.split() == list(COLUMNS)
         cells = [[cell.strip() for cell in row.split("  ") if cell.strip()] for row in rows]
-        return {row[0]: dict(zip(COLUMNS, row, strict=True)) for row in cells}, totals
+        return {row[0].replace("small/", ""): dict(zip(COLUMNS, row, strict=True)) for row in cells}, totals
 
     return make
 
@@ -40,17 +41,29 @@ def test_the_table_has_a_row_per_run_with_what_it_takes(shown: Any) -> None:
 def test_the_totals_name_jobs_time_memory_and_disk(shown: Any) -> None:
     _, totals = shown(**{"scales/tiny/throughput": {"gflops": 1e-4, "jobs": 4}})
     jobs, time, shares, memory, disk = totals.split("\n")
-    assert jobs == "jobs: 1 data sets, 6 trainings, 1 projectors, 6 evaluations, 0 analyses"
+    assert jobs == (
+        "jobs: 1 data sets, 6 trainings, 1 projectors, 6 evaluations (24 attacks and checks), 0 analyses"
+    )
     assert time.startswith("time: at most ")
     assert time.endswith("with 4 job(s) at a time, at 0.0001 GFLOP/s each (scales.tiny.throughput)")
     whole, quarter = (float(time.split()[index]) for index in (3, 7))
     assert whole == pytest.approx(4 * quarter, rel=0.01)
     assert shares.startswith("  of which training with its validation ")
-    assert shares.endswith("analyses 0 s, starting jobs and the report 3 min; downloads come on top")
+    assert shares.endswith("analyses 0 s, starting jobs and the report 2 min; downloads come on top")
     assert memory.startswith("memory: ")
     assert disk.startswith("disk: ")
     assert "MB" in memory
     assert "MB" in disk
+
+
+def test_the_studies_are_listed_and_those_without_the_scale(tmp_path: Path) -> None:
+    front = {"like": "small", "runs": {"st": "small/st", "more": tree()["runs"]["trades"] | {"beta": 9}}}
+    wide = tree()["defaults"] | {"datasets": ["mnist"]}
+    path = write(tmp_path, tree(), front=front, other={"runs": tree()["runs"], "scales": {"wide": wide}})
+    text = render(load_plan(path), tmp_path)
+    assert text.split("\n")[1] == "studies: small (6 runs), front (2 runs); without this scale: other"
+    assert "\nsmall/st, front/st  " in text
+    assert "\nfront/more  " in text
 
 
 def test_the_state_follows_the_artefacts(shown: Any, tmp_path: Path) -> None:
@@ -58,9 +71,11 @@ def test_the_state_follows_the_artefacts(shown: Any, tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     write_text(layout.run(rows["st"]["id"]) / "manifest.json", "{}")
     assert shown()[0]["st"]["state"] == "trained"
-    (suite,) = load_plan(tmp_path / "params.yaml").suites
-    stem = layout.evaluation(rows["st"]["id"], suite)
-    write_text(stem.with_name(f"{suite}.json"), "{}")
+    *most, last = load_plan(tmp_path / "params.yaml").evaluations[rows["st"]["id"]]
+    for evaluation in most:
+        write_text(layout.run(rows["st"]["id"]) / "eval" / f"{evaluation}.json", "{}")
+    assert shown()[0]["st"]["state"] == "trained"
+    write_text(layout.run(rows["st"]["id"]) / "eval" / f"{last}.json", "{}")
     states = {name: row["state"] for name, row in shown()[0].items()}
     assert states == dict.fromkeys(states, "to do") | {"st": "done"}
 

@@ -1,8 +1,8 @@
 import pytest
 
 from robustfront.planning import load_plan
-from robustfront.reporting.published import read_published
-from small_params import complaint, tree, write
+from robustfront.reporting.published import read_rows
+from small_params import complaint, study_plan, tree, write
 
 WIDTHS = {"model.hidden": ["2x", "4x", "8x"]}
 HIDDEN = {
@@ -18,7 +18,7 @@ HIDDEN = {
 
 
 def plan_of(folder, *, scale="tiny", **edits):
-    return load_plan(write(folder, tree(**edits)), scale)
+    return study_plan(write(folder, tree(**edits)), scale)
 
 
 def names(plan):
@@ -54,7 +54,7 @@ def test_a_sweep_that_starts_from_a_sweep_starts_from_the_run_of_the_same_value(
 def test_a_sweep_over_other_values_than_its_start_is_refused(tmp_path):
     edits = HIDDEN | {"runs/npda-wide": HIDDEN["runs/npda-wide"] | {"sweep": {"model.hidden": ["2x", "3x"]}}}
     found = complaint(write(tmp_path, tree(**edits)))
-    assert found.startswith("runs.npda-wide.init: 'st-wide' is a sweep; start from one of its runs")
+    assert found.startswith("runs.npda-wide.init: 'st-wide' is a sweep; name one of its runs")
 
 
 def test_a_scale_may_run_the_ends_of_sweeps_only(tmp_path):
@@ -67,8 +67,9 @@ def test_a_scale_may_run_the_ends_of_sweeps_only(tmp_path):
 
 
 def test_every_row_of_npats_tables_is_a_run_at_paper_scale_and_shared_ones_are_trained_once(project):
-    plan = load_plan(project / "params.yaml", "paper")
-    rows = {run for number in (1, 2, 3) for run in read_published(f"s000_table{number}")["run"]}
+    plan = load_plan(project / "params.yaml", "paper").studies["npat"]
+    tables = read_rows(project / "src" / "robustfront" / "studies" / "npat" / "rows.yaml")
+    rows = {row.run for table in tables.values() for row in table}
     cifar10 = [run for run in plan.runs.values() if run.config.dataset.name == "cifar10"]
     in_tables = {run.id: run for run in cifar10 if rows & set(run.names)}
     starts = {run.config.init for run in in_tables.values()} - {None, *in_tables}
@@ -86,7 +87,7 @@ def test_every_row_of_npats_tables_is_a_run_at_paper_scale_and_shared_ones_are_t
 
 
 def test_small_scales_have_the_ends_and_the_middle_of_npats_sweeps(project):
-    planned = set(names(load_plan(project / "params.yaml", "digits")))
+    planned = set(names(load_plan(project / "params.yaml", "digits").studies["npat"]))
     for method in ("npda", "npgd"):
         assert {f"{method}-beta-0.5", f"{method}-pgd", f"{method}-beta-5"} <= planned
         assert {f"{method}-hidden-2x", f"{method}-hidden-8x"} <= planned

@@ -1,12 +1,15 @@
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from robustfront.artefacts import write_json
 from robustfront.errors import ConfigError
 from robustfront.evaluation.statistics import paired_interval
 from robustfront.reporting.claims.judging import every, judge, signed, some
-from robustfront.reporting.claims.language import Claim, Series, load_claims
-from robustfront.reporting.published import read_published
+from robustfront.reporting.claims.language import Claim, load_claims
+from robustfront.reporting.published import COLUMNS
 
 ERRORS = {"paper-space": (20, 120, 130), "pixel-space": (20, 200, 220)}
 
@@ -24,12 +27,12 @@ def claim(*predicates, **others):
 
 
 def difference(of, minus, error="clean", **bounds):
-    return {"kind": "difference", "error": error, "of": [of], "minus": [minus]} | bounds
+    return {"kind": "difference", "table": "table1", "error": error, "of": [of], "minus": [minus]} | bounds
 
 
 def verdicts(project, *claims):
     """(claim, paper's data set, suite) -> line."""
-    table = judge(claims, project.plan, project.layout)
+    table = judge(claims, project.results)
     keys = ["claim", "published_as", "suite"]
     return {tuple(line[key] for key in keys): line for line in table.to_dict("records")}
 
@@ -47,63 +50,23 @@ def project(empty_project):
 
 
 # ------------------------------------------------------------------------------------- the sentences
-def test_every_claim_is_about_rows_of_the_tables():
-    for found in load_claims():
-        for predicate in found.predicates:
-            if isinstance(predicate, Series):
-                rows = read_published(predicate.table)
-                assert predicate.method in set(rows["method"])
-                assert predicate.along in rows
-            else:
-                named = {*getattr(predicate, "of", ()), *getattr(predicate, "minus", ())}
-                named |= set(getattr(predicate, "runs", ()))
-                assert named
-                assert named <= set(read_published("s000_table1")["run"])
-
-
-def test_the_papers_own_numbers_contradict_it_where_we_say_so(empty_project):
-    found = verdicts(empty_project, *load_claims())
-    printed = {key[:2]: line["verdict"] for key, line in found.items() if key[2] == "published"}
-    assert len(printed) == len([key for key in found if key[2] == "pixel-space"])
-    assert {key for key, word in printed.items() if word == "contradicted"} == {
-        ("lse-exception", "CIFAR10"),
-        ("lse-exception", "SVHN"),
-        ("clean-below-weak-trades", "CIFAR10"),
-        ("clean-below-weak-trades", "SVHN"),
-        ("pgd-at-most-robust-baseline", "CIFAR10"),
-        ("svhn-gap", "SVHN"),
-        ("beta-trade-off", "SVHN"),
-    }
-    assert {key for key, word in printed.items() if word == "no numbers"} == {
-        ("no-trade-off-in-training", "CIFAR10")
-    }
-
-
-def test_a_bound_that_is_just_kept_in_print_is_kept(empty_project):
-    line = verdicts(empty_project, *load_claims())["clean-near-standard", "CIFAR10", "published"]
-    assert (line["verdict"], line["value_points"], line["at_most_points"]) == ("holds", 1.35, 1.35)
-    assert line["condition"] == "npgd-pgd − st"
-
-
-def test_nothing_is_decided_without_runs(empty_project):
-    found = verdicts(empty_project, *load_claims())
-    here = [line for (_, _, suite), line in found.items() if suite != "published"]
-    assert {line["verdict"] for line in here} == {"undecided at this scale"}
-    reasons = {key: line["reason"] for key, line in found.items()}
-    assert reasons["svhn-gap", "SVHN", "pixel-space"] == "no data set of this scale stands for SVHN"
-    assert reasons["npgd-near-best-baseline", "CIFAR10", "pixel-space"] == (
-        "not run at this scale: npgd-pgd, pgd-at"
-    )
-
-
 @pytest.mark.parametrize(
     ("predicate", "message"),
     [
-        ("{kind: diference, error: clean, of: [st], minus: [st], at_most: 0}", "did you mean 'difference'"),
-        ("{kind: difference, error: clean, of: [st], minus: [st]}", "give at_least, at_most or both"),
-        ("{kind: difference, error: clear, of: [st], minus: [st], at_most: 0}", "must be 'clean', 'pgd' or"),
-        ("{kind: trend, table: s000_table9, method: NPDA, along: beta, error: pgd, at_most: 0}", "table"),
-        ("{kind: spread, table: s000_table3, method: NPDA, along: beta, error: pgd, at_most: x}", "at_most"),
+        (
+            "{kind: diference, table: table1, error: clean, of: [st], minus: [st], at_most: 0}",
+            "did you mean 'difference'",
+        ),
+        (
+            "{kind: difference, table: table1, error: clean, of: [st], minus: [st]}",
+            "give at_least, at_most or both",
+        ),
+        ("{kind: difference, error: clean, of: [st], minus: [st], at_most: 0}", "table: missing"),
+        ("{kind: trend, table: a/b, rows: {}, along: beta, error: pgd, at_most: 0}", "table"),
+        (
+            "{kind: spread, table: t, rows: {method: a}, along: beta, error: pgd, at_most: x}",
+            "at_most",
+        ),
     ],
 )
 def test_a_mistake_in_a_claim_is_named(tmp_path, predicate, message):
@@ -116,9 +79,8 @@ def test_a_mistake_in_a_claim_is_named(tmp_path, predicate, message):
 
 def test_two_claims_of_one_name_are_refused(tmp_path):
     path = tmp_path / "claims.yaml"
-    text = (
-        "{id: a, statement: s, where: w, reason: r, predicates: [{kind: unmasked, runs: [st], tolerance: 0}]}"
-    )
+    predicate = "{kind: unmasked, table: t, runs: [st], tolerance: 0}"
+    text = f"{{id: a, statement: s, where: w, reason: r, predicates: [{predicate}]}}"
     path.write_text(f"claims: [{text}, {text}]")
     with pytest.raises(ConfigError, match="two are called a"):
         load_claims(path)
@@ -159,7 +121,13 @@ def test_each_suite_judges_with_its_own_attacks(project):
 
 
 def test_one_missing_run_leaves_a_claim_about_all_open_unless_another_refutes_it(project):
-    both = {"kind": "difference", "error": "clean", "of": ["npda-pgd", "npgd-pgd"], "minus": ["st"]}
+    both = {
+        "kind": "difference",
+        "table": "table1",
+        "error": "clean",
+        "of": ["npda-pgd", "npgd-pgd"],
+        "minus": ["st"],
+    }
     line = verdict(project, both | {"at_most": 6.0})
     assert line["verdict"] == "undecided at this scale"
     assert line["reason"] == "not run at this scale: npgd-pgd (1 of 2 comparisons are decided)"
@@ -168,7 +136,13 @@ def test_one_missing_run_leaves_a_claim_about_all_open_unless_another_refutes_it
 
 def test_averages_of_groups_are_compared_as_such(project):
     project.add("npgd-pgd", {"paper-space": (14, 120, 130), "pixel-space": (14, 120, 130)})
-    groups = {"kind": "difference", "error": "clean", "of": ["npda-pgd", "npgd-pgd"], "minus": ["st"]}
+    groups = {
+        "kind": "difference",
+        "table": "table1",
+        "error": "clean",
+        "of": ["npda-pgd", "npgd-pgd"],
+        "minus": ["st"],
+    }
     line = verdict(project, groups | {"average": True, "at_most": 3.0})
     assert line["value_points"] == pytest.approx(100 * ((30 + 14) / 2 - 20) / 400)
     assert line["verdict"] == "reproduced"
@@ -231,32 +205,8 @@ def test_dynamics_of_several_seeds_are_no_surer_than_their_validation_images(emp
     assert ends[2] == pytest.approx(ends[0])
 
 
-def test_the_gap_on_svhn_is_that_of_rows_of_two_tables():
-    def printed(table, run):
-        rows = read_published(table)
-        return rows[(rows["run"] == run) & (rows["dataset"] == "SVHN")].set_index("attack")["error_percent"]
-
-    best, behind = printed("s000_table1", "pgd-at"), printed("s000_table3", "npgd-pgd")
-    assert behind["autoattack"] - best["autoattack"] == pytest.approx(35.83)
-
-
-def test_several_seeds_reach_every_claim(empty_project):
-    names = {run for number in (1, 2, 3) for run in read_published(f"s000_table{number}")["run"]}
-    for place, name in enumerate(sorted(names)):
-        for seed in range(3):
-            wrong = 20 + place + seed
-            errors = {"paper-space": (wrong, 4 * wrong, 5 * wrong), "pixel-space": (wrong, 300, 300)}
-            empty_project.add(name, errors, seed=seed)
-    found = verdicts(empty_project, *load_claims())
-    here = [line for key, line in found.items() if key[1] == "CIFAR10" and key[2] == "paper-space"]
-    assert len(here) > 10
-    assert {line["seeds"] for line in here if line["value_points"] == line["value_points"]} == {3}
-    assert not [line["reason"] for line in here if "not run" in line["reason"]]
-    assert sum(line["verdict"] != "undecided at this scale" for line in here) > 10
-
-
 def test_nothing_is_concluded_where_every_model_falls(empty_project):
-    everything = {"paper-space": (20, 400, 380), "pixel-space": (20, 400, 359)}
+    everything = {"paper-space": (20, 380, 380), "pixel-space": (20, 359, 359)}
     for name in ("st", "npda-pgd"):
         empty_project.add(name, everything)
     near = difference("npda-pgd", "st", error="autoattack", at_most=5.0)
@@ -301,7 +251,7 @@ def test_a_masked_model_settles_only_what_its_masking_cannot_turn_round(
 
 def test_masking_is_a_claim_of_its_own(empty_project):
     empty_project.add("st", dict.fromkeys(ERRORS, (1, 2, 3)), masked="pixel-space")
-    predicate = {"kind": "unmasked", "runs": ["st"], "tolerance": 0.2}
+    predicate = {"kind": "unmasked", "table": "table1", "runs": ["st"], "tolerance": 0.2}
     assert verdict(empty_project, predicate)["verdict"] == "reproduced"
     assert verdict(empty_project, predicate, suite="pixel-space")["verdict"] == "not reproduced"
     assert verdict(empty_project, predicate, suite="published")["verdict"] == "holds"  # 84.18 against 84.28
@@ -341,3 +291,77 @@ def test_points_are_signed_and_zero_is_not_negative():
 def test_open_questions_stay_open_only_where_they_matter(truths, all_hold, one_holds):
     assert every(truths) is all_hold
     assert some(truths) is one_holds
+
+
+# -------------------------------------------------------------------------------------- other studies
+@pytest.fixture
+def theirs(empty_project, tmp_path):
+    """A study of one table with accuracies as fractions, several radii of an attack, and one run here."""
+    folder = tmp_path / "mine"
+    (folder / "published").mkdir(parents=True)
+    lines = [
+        "1,1,st,CIFAR10,clean_accuracy,none,,0.92,fraction",
+        "1,1,st,CIFAR10,robust_accuracy,PGD-20,8/255,0.4,fraction",
+        "1,1,st,CIFAR10,robust_accuracy,Square,8/255,0.4,fraction",
+        "1,1,st,CIFAR10,robust_accuracy,Square,16/255,0.2,fraction",
+        "1,2,ours,CIFAR10,clean_accuracy,none,,0.9,fraction",
+        "1,2,ours,CIFAR10,robust_accuracy,PGD-20,8/255,0.45,fraction",
+        "1,2,ours,CIFAR10,robust_accuracy,Square,8/255,0.45,fraction",
+    ]
+    (folder / "published" / "t.csv").write_text("\n".join([",".join(COLUMNS), *lines]) + "\n")
+    empty_project.studied(folder, datasets={"CIFAR10": ("digits",)})
+    empty_project.add("st", {"paper-space": (20, 380, 384), "pixel-space": (20, 396, 400)})
+    return empty_project
+
+
+def gain(error):
+    predicate = {"kind": "difference", "table": "t", "error": error, "of": ["ours"], "minus": ["st"]}
+    return predicate | {"at_most": 0.0}
+
+
+def test_printed_accuracies_are_compared_as_errors_under_any_attack_by_name(theirs):
+    clean = verdict(theirs, gain("clean"), suite="published")
+    assert (clean["verdict"], clean["value_points"]) == ("contradicted", pytest.approx(2.0))
+    robust = verdict(theirs, gain("pgd-20"), suite="published")
+    assert (robust["verdict"], robust["value_points"]) == ("holds", pytest.approx(-5.0))
+
+
+def test_numbers_of_several_radii_are_not_one(theirs):
+    line = verdict(theirs, gain("square"), suite="published")
+    assert (line["verdict"], line["reason"]) == ("no numbers", "the paper prints several numbers of st")
+    unmasked = {"kind": "unmasked", "table": "t", "runs": ["st"], "tolerance": 0.2}
+    line = verdict(theirs, unmasked, suite="published")
+    assert (line["verdict"], line["reason"]) == ("no numbers", "the paper prints no numbers of st")
+
+
+def test_an_attack_that_no_suite_has_leaves_a_claim_open(theirs):
+    theirs.add("ours", {"paper-space": (20, 300, 300), "pixel-space": (20, 396, 400)})
+    assert verdict(theirs, gain("pgd-20"))["verdict"] == "reproduced"
+    assert verdict(theirs, gain("square"))["reason"] == "suite paper-space has no attack square"
+
+
+def test_claims_are_about_all_data_sets_of_the_study_unless_they_say(theirs):
+    lines = verdicts(theirs, claim(gain("clean"), datasets=[]))
+    assert {dataset for _, dataset, _ in lines} == {"CIFAR10"}
+
+
+@pytest.mark.parametrize("state", ["diverged", "failed"])
+def test_a_run_that_failed_leaves_a_claim_open_and_says_why(theirs, state):
+    run = theirs.add("ours", {"paper-space": (20, 300, 300), "pixel-space": (20, 396, 400)})
+    shutil.rmtree(theirs.layout.run(run))
+    write_json(theirs.layout.run(run) / "failure.json", {"verb": "train", "state": state, "message": "!"})
+    line = verdict(theirs, gain("clean"))
+    assert (line["verdict"], line["reason"]) == ("undecided at this scale", f"ours: {state}")
+    unmasked = {"kind": "unmasked", "table": "t", "runs": ["ours"], "tolerance": 0.2}
+    assert verdict(theirs, unmasked)["reason"] == "ours was not checked"
+    watched = {"kind": "dynamics", "runs": ["ours"], "clean_rise_at_most": 1}
+    assert verdict(theirs, watched)["reason"] == f"ours: {state}"
+
+
+def test_a_seed_that_failed_is_left_out(theirs):
+    for seed in (0, 1):
+        run = theirs.add("ours", {"paper-space": (20, 300, 300), "pixel-space": (20, 396, 400)}, seed=seed)
+    theirs.add("st", {"paper-space": (20, 380, 384), "pixel-space": (20, 396, 400)}, seed=1)
+    assert verdict(theirs, gain("pgd-20"))["seeds"] == 2
+    shutil.rmtree(theirs.layout.run(run))
+    assert verdict(theirs, gain("pgd-20"))["seeds"] == 1

@@ -3,20 +3,23 @@ import re
 import pandas as pd
 import pytest
 
+from finished_study import NPAT
 from robustfront.reporting.claims.judging import judge
 from robustfront.reporting.claims.language import load_claims
 from robustfront.reporting.claims.rendering import write_claims
 
+CLAIMS = load_claims(NPAT / "claims.yaml")
+
 
 @pytest.fixture
 def table(finished):
-    return judge(load_claims(), finished.plan, finished.layout)
+    return judge(CLAIMS, finished.results)
 
 
 @pytest.fixture
 def stem(finished, table):
-    path = finished.reports / "tables" / "npat_claims"
-    write_claims(table, path)
+    path = finished.reports / "tables" / "claims"
+    write_claims(table, path, "A paper: claims")
     return path
 
 
@@ -32,7 +35,7 @@ def rows_of(text):
 def test_csv_has_a_line_per_claim_data_set_and_source(table, stem):
     again = pd.read_csv(f"{stem}.csv")
     assert again["claim"].tolist() == table["claim"].tolist()
-    pairs = sum(len(claim.datasets) for claim in load_claims())
+    pairs = sum(len(claim.datasets or (1, 2)) for claim in CLAIMS)
     assert len(again) == 3 * pairs
     assert set(again["suite"]) == {"published", "paper-space", "pixel-space"}
 
@@ -40,7 +43,7 @@ def test_csv_has_a_line_per_claim_data_set_and_source(table, stem):
 def test_markdown_has_a_row_per_claim_and_data_set_with_a_verdict_per_source(stem):
     header, _, *rows = rows_of(read(stem, "md"))
     assert header == ["Claim", "Where", "Data", "In print", "Here, paper-space", "Here, pixel-space"]
-    assert len(rows) == sum(len(claim.datasets) for claim in load_claims())
+    assert len(rows) == sum(len(claim.datasets or (1, 2)) for claim in CLAIMS)
     assert {len(row) for row in rows} == {6}
     near = next(row for row in rows if "at most 1.35 points" in row[0] and row[2] == "CIFAR10 → digits")
     assert near[3] == "holds (+1.35, at most 1.35)"
@@ -49,6 +52,7 @@ def test_markdown_has_a_row_per_claim_and_data_set_with_a_verdict_per_source(ste
 
 def test_markdown_says_how_each_claim_was_judged(stem):
     text = read(stem, "md")
+    assert text.startswith("### A paper: claims\n")
     assert "- `svhn-gap`: Read as points" in text
     assert (
         "  - SVHN, In print, contradicted: npgd-pgd − pgd-at, autoattack: +9.57 points; between 35.825"
@@ -82,7 +86,7 @@ def test_html_marks_verdicts_in_words_and_colours(stem):
     assert '<span class="failed">contradicted</span>' in text
     assert '<span class="passed">holds</span>' in text
     assert '<span class="quiet">undecided at this scale</span>' in text
-    assert text.count("<details>") == text.count('<th scope="rowgroup"') == len(load_claims())
-    on_svhn = sum("SVHN" in claim.datasets for claim in load_claims())
+    assert text.count("<details>") == text.count('<th scope="rowgroup"') == len(CLAIMS)
+    on_svhn = sum("SVHN" in (claim.datasets or ["SVHN"]) for claim in CLAIMS)
     assert text.count('colspan="2" data-source="Here"') == on_svhn
     assert "CIFAR10 → digits: numbers of the paper on CIFAR10, beside models trained here on digits" in text

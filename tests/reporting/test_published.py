@@ -1,96 +1,123 @@
-from typing import get_args
-
-import pandas as pd
+import numpy as np
 import pytest
 
-from robustfront.config.schema import Dataset
-from robustfront.reporting.published import read_published
+from robustfront.errors import ConfigError
+from robustfront.reporting.published import COLUMNS, printed_errors, read_published, read_rows
 
-REPORTED = {"clean": "none", "pgd": "PGD", "autoattack": "AutoAttack"}
+HEAD = ",".join(COLUMNS)
+LINES = (
+    "2,1,st,CIFAR10,clean_accuracy,none,,0.92,fraction",
+    "2,1,st,CIFAR10,robust_accuracy,T-AutoPGD-DLR,8/255,0.4,fraction",
+    "2,2,,CIFAR10,clean_accuracy,none,,,fraction",
+)
 
 
-def test_every_row_has_clean_pgd_and_autoattack_error_on_both_data_sets():
-    table = read_published("s000_table1")
-    assert len(table) == 15 * 2 * 3
-    per_row = table.groupby(["row", "run", "dataset"])["attack"].apply(list)
-    assert len(per_row) == 30
-    assert all(attacks == ["clean", "pgd", "autoattack"] for attacks in per_row)
+def write(folder, *lines, head=HEAD):
+    path = folder / "table2.csv"
+    path.write_text("\n".join([head, *lines]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_numbers_are_read_with_their_texts_as_they_stand(tmp_path):
+    table = read_published(write(tmp_path, *LINES))
+    assert table["row"].tolist() == ["1", "1", "2"]
+    assert table["eps"].tolist() == ["", "8/255", ""]
+    assert table["run"].tolist() == ["st", "st", ""]
+    np.testing.assert_array_equal(table["value"], [0.92, 0.4, np.nan])
 
 
 @pytest.mark.parametrize(
-    ("run", "dataset", "errors"),
+    ("lines", "message"),
     [
-        ("st", "CIFAR10", [5.69, 84.28, 84.18]),
-        ("pgd-at", "SVHN", [6.21, 26.70, 27.30]),
-        ("trades-b0.01", "CIFAR10", [6.95, 62.13, 63.70]),
-        ("npda-score", "SVHN", [4.94, 89.67, 89.70]),
-        ("npgd-score-lse", "CIFAR10", [6.60, 34.52, 34.89]),
-        ("npgd-score", "CIFAR10", [6.25, 35.85, 36.18]),
+        ([LINES[0].replace("0.92", "9O")], "line 2: value = '9O': is no number"),
+        ([LINES[0], LINES[0]], "line 3: value = '0.92': the same number is given twice"),
     ],
 )
-def test_numbers_are_those_printed_in_the_paper(run, dataset, errors):
-    table = read_published("s000_table1")
-    found = table[(table["run"] == run) & (table["dataset"] == dataset)]
-    assert found["error_percent"].tolist() == errors
+def test_a_mistake_is_named_with_its_line(tmp_path, lines, message):
+    path = write(tmp_path, *lines)
+    with pytest.raises(ConfigError) as caught:
+        read_published(path)
+    assert str(caught.value) == f"{path}: {message}"
 
 
-def test_params_may_name_the_data_sets_that_have_published_numbers_and_no_others():
-    annotation = Dataset.model_fields["published_as"].annotation
-    allowed = {name for option in get_args(annotation) for name in get_args(option)}
-    assert {*read_published("s000_table1")["dataset"]} == allowed
+def test_other_columns_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"has columns row, run; they must be table, row, run, dataset,"):
+        read_published(write(tmp_path, head="row,run"))
 
 
-def test_rows_keep_the_labels_of_the_paper_and_absent_ones_are_empty():
-    rows = read_published("s000_table1").drop_duplicates("run").set_index("run")
-    assert rows.loc["st", ["method", "generation", "loss", "pretrained"]].tolist() == [
-        "st model",
-        "",
-        "CE",
-        "ImageNet",
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    path = tmp_path / "table2.csv"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match=r"table2\.csv: cannot be read"):
+        read_published(path)
+
+
+def test_errors_in_points_are_made_of_accuracies_and_fractions(tmp_path):
+    lines = [
+        *LINES,
+        "2,1,st,CIFAR10,robust_error,PGD,8/255,50.5,percent",
+        "2,1,st,CIFAR10,robust_error,Square,8/255,60,percent",
+        "2,1,st,CIFAR10,robust_error,Square,16/255,70,percent",
+        "2,1,st,CIFAR10,train_accuracy,none,,99,percent",
+        "2,1,st,SVHN,clean_error,none,,3,percent",
     ]
-    assert rows.loc["npgd-score-lse", "pretrained"] == "lse st model"
-    assert rows["row"].tolist() == list(range(1, 16))
+    found = printed_errors(read_published(write(tmp_path, *lines)), "CIFAR10")
+    assert found.keys() == {("st", name) for name in ("clean", "t-autopgd-dlr", "pgd", "square")}
+    assert found["st", "clean"] == pytest.approx([8])
+    assert found["st", "t-autopgd-dlr"] == pytest.approx([60])
+    assert found["st", "pgd"] == [50.5]
+    assert found["st", "square"] == [60, 70]
+
+
+# --------------------------------------------------------------------------------------------- rows
+@pytest.fixture
+def study(finished, tmp_path):
+    """A study with one published table and no rows of its own."""
+    folder = tmp_path / "mine"
+    (folder / "published").mkdir(parents=True)
+    write(folder / "published", *LINES)
+    finished.studied(folder)
+    return finished
+
+
+def rows_file(study, text):
+    (study.plan.study.folder / "rows.yaml").write_text(text, encoding="utf-8")
+
+
+def test_rows_are_those_of_their_file_in_its_order_called_by_position(study):
+    rows_file(
+        study, 'tables: {table2: [{run: st, method: Vanilla, gamma: ""}, {method: Ours, gamma: "0.8"}]}'
+    )
+    first, second = study.results.rows("table2")
+    assert (first.row, first.run, first.labels) == ("1", "st", {"method": "Vanilla", "gamma": ""})
+    assert (second.row, second.run, second.labels) == ("2", "", {"method": "Ours", "gamma": "0.8"})
+
+
+def test_without_a_file_rows_are_those_of_the_numbers(study):
+    found = [(row.row, row.run, row.labels) for row in study.results.rows("table2")]
+    assert found == [("1", "st", {"row": "1"}), ("2", "", {"row": "2"})]
+    assert study.results.rows("table9") == []
+    assert study.results.published("table9").empty
 
 
 @pytest.mark.parametrize(
-    ("table", "label", "values"),
+    ("rows", "message"),
     [
-        ("s000_table2", "hidden", ["512", "1024", "2048", "4096"]),
-        ("s000_table3", "beta", ["0.5", "1", "1.5", "2", "2.5", "3", "3.5", "4", "4.5", "5"]),
+        ("[{run: pgd-at, method: a}, {method: b}]", "row '1' is run 'st', in rows.yaml 'pgd-at'"),
+        ("[{run: st, method: a}]", "row '2' is none of the rows of rows.yaml"),
+        ("[{row: a, method: a}, {row: a, method: b}]", "tables.table2: two rows are called 'a'"),
+        ("[{method: a}, {name: b}]", "row '2' has the labels name, the first one method"),
+        ("[{run: st, beta: 0.5}]", r"tables.table2\[0\].beta = 0.5"),
     ],
 )
-def test_the_studies_have_both_methods_at_every_value_on_both_data_sets(table, label, values):
-    found = read_published(table)
-    groups = found.groupby(["method", "dataset", "attack"], sort=False)[label].apply(list)
-    assert len(groups) == 2 * 2 * 3
-    assert all(group == values for group in groups)
-    assert found.groupby("run")["row"].nunique().eq(1).all()
+def test_rows_that_do_not_fit_are_named(study, rows, message):
+    rows_file(study, f"tables: {{table2: {rows}}}")
+    with pytest.raises(ConfigError, match=message):
+        study.results.rows("table2")
 
 
-def test_rows_of_the_studies_that_are_in_table_1_have_its_runs():
-    in_table_1 = set(read_published("s000_table1")["run"])
-    for table, label, value in (("s000_table2", "hidden", "512"), ("s000_table3", "beta", "1.5")):
-        rows = read_published(table)[["run", label]].drop_duplicates()
-        assert set(rows.loc[rows[label] == value, "run"]) == {"npda-pgd", "npgd-pgd"}
-        assert set(rows["run"]) & in_table_1 == {"npda-pgd", "npgd-pgd"}
-
-
-def test_the_paper_contradicts_itself_where_we_say_so():
-    def error(table, run, dataset, attack):
-        rows = read_published(table).set_index(["run", "dataset", "attack"])["error_percent"]
-        return rows[run, dataset, attack]
-
-    assert error("s000_table2", "npda-pgd", "CIFAR10", "autoattack") == 39.86
-    assert error("s000_table1", "npda-pgd", "CIFAR10", "autoattack") == 39.40
-    assert error("s000_table3", "npgd-pgd", "SVHN", "autoattack") == 63.13
-    assert error("s000_table1", "npgd-pgd", "SVHN", "autoattack") == 36.87
-
-
-@pytest.mark.parametrize("number", [1, 2, 3])
-def test_numbers_agree_with_the_independent_transcription(project, number):
-    path = project.parent / "shared" / "reported" / f"S000_table{number}.csv"
-    if not path.is_file():
-        pytest.skip("needs ../shared/reported (a second transcription of the papers' numbers), absent here")
-    ours, theirs = read_published(f"s000_table{number}"), pd.read_csv(path, keep_default_na=False)
-    keys = ours["dataset"] + ours["attack"].map(REPORTED) + ours["error_percent"].astype(str)
-    assert keys.tolist() == (theirs["dataset"] + theirs["attack"] + theirs["value"].astype(str)).tolist()
+def test_the_file_of_rows_is_named_in_its_mistakes(tmp_path):
+    path = tmp_path / "rows.yaml"
+    path.write_text("table: {}")
+    with pytest.raises(ConfigError, match=f"{path}: table: unknown key"):
+        read_rows(path)

@@ -1,18 +1,22 @@
 import re
+import shutil
 from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
 
-from robustfront.reporting.other_runs import compare, heading
+from robustfront.artefacts import write_json
+from robustfront.reporting.columns import Column, Derived
+from robustfront.reporting.published import Row
 from robustfront.reporting.rendering import write_table
-from robustfront.reporting.tables import NPAT_TABLE1, NPAT_TABLE2, NPAT_TABLE3, reproduce
+from robustfront.reporting.tables import Source, TableSpec, reproduce
+from robustfront.studies.npat.tables import COLUMNS, TABLE1, TABLE2, TABLE3
 
 
 @pytest.fixture
 def stem(finished):
-    path = finished.reports / "tables" / "npat_table1"
-    write_table(reproduce(NPAT_TABLE1, finished.plan, finished.layout), path, NPAT_TABLE1)
+    path = finished.reports / "tables" / "table1"
+    write_table(reproduce(TABLE1, finished.results), path)
     return path
 
 
@@ -26,9 +30,9 @@ def markdown_rows(stem):
 
 
 def test_csv_keeps_full_precision(finished, stem):
-    table = reproduce(NPAT_TABLE1, finished.plan, finished.layout)
-    again = pd.read_csv(f"{stem}.csv", keep_default_na=False, na_values={"error_percent": ""})
-    assert again["error_percent"].equals(table["error_percent"])
+    table = reproduce(TABLE1, finished.results).frame
+    again = pd.read_csv(f"{stem}.csv", keep_default_na=False, na_values={"value": ""})
+    assert again["value"].equals(table["value"])
     assert again.columns.tolist() == table.columns.tolist()
 
 
@@ -52,31 +56,86 @@ def test_cells_show_interval_seeds_and_masking(stem):
 
 def test_the_labels_of_a_row_are_those_of_its_table(finished):
     stem = finished.reports / "t"
-    write_table(reproduce(NPAT_TABLE3, finished.plan, finished.layout), stem, NPAT_TABLE3)
+    write_table(reproduce(TABLE3, finished.results), stem)
     header, _, *rows = markdown_rows(stem)
     assert header[:3] == ["Method", "β", "Published, CIFAR10: Clean"]
     assert [row[:5] for row in rows[:2]] == [
         ["NPDA", "0.5", "6.04", "47.90", "47.94"],
         ["NPDA", "1", "6.20", "42.50", "42.53"],
     ]
-    write_table(reproduce(NPAT_TABLE2, finished.plan, finished.layout), stem, NPAT_TABLE2)
+    write_table(reproduce(TABLE2, finished.results), stem)
     assert "- Hidden size as printed" in read(stem, "md")
 
 
-def test_other_runs_stand_alone_above_a_rule(finished):
+def test_rows_of_ones_own_stand_alone_and_blocks_are_ruled(finished):
     finished.add("mine", {"paper-space": (8, 80, 100), "pixel-space": (8, 80, 100)})
-    table, stem = compare(finished.plan, finished.layout), finished.reports / "t"
-    write_table(table, stem, heading(table))
+    listed = {"mine": "mine", "st": "Table 1", "pgd-at": "Table 1"}
+    rows = [Row(run, run, {"name": run, "listed": where}) for run, where in listed.items()]
+    spec = TableSpec("T", {"name": "Run", "listed": "Listed in"}, COLUMNS, rows=rows, block="listed")
+    stem = finished.reports / "t"
+    write_table(reproduce(spec, finished.results), stem)
     header, _, mine, *paper = markdown_rows(stem)
     assert not any("Published" in column for column in header)
-    assert mine[:4] == ["mine", "not in the paper", "scratch", "2.00 [0.0, 7.0]"]
-    assert [row[:2] for row in paper] == [
-        [name, "Table 1"] for name in ("st model", "PGD-AT", "NPDA + PGD-AT")
-    ]
+    assert mine[:3] == ["mine", "mine", "2.00 [0.0, 7.0]"]
+    assert [row[:2] for row in paper] == [["st", "Table 1"], ["pgd-at", "Table 1"]]
     assert read(stem, "html").count('class="rule"') == 1
     before, after = read(stem, "tex").split("\\midrule\n")[1:]
     assert before.startswith("mine")
-    assert after.startswith("st model")
+    assert after.startswith("st")
+
+
+def test_what_is_lacking_stands_at_the_end_of_its_row(finished):
+    for run, state in (("st-s0", "diverged"), ("pgd-at-s1", "failed")):
+        folder = finished.layout.run(f"digits-{run}-0a1b2c3d")
+        shutil.rmtree(folder)
+        write_json(folder / "failure.json", {"verb": "train", "state": state, "message": "!"})
+    finished.evaluation("digits-npda-pgd-s0-0a1b2c3d", "pixel-space", "autoattack").unlink()
+    stem = finished.reports / "t"
+    write_table(reproduce(TABLE1, finished.results), stem)
+    rows = {row[0]: row for row in markdown_rows(stem)}
+    assert rows["st model"][7:] == [*["–"] * 6, "diverged"]
+    assert rows["PGD-AT"][-1] == "2; 1 failed"
+    assert rows["NPDA + PGD-AT"][-2:] == ["–", "1; autoattack not made yet"]
+    notes = read(stem, "md")
+    assert "- –: diverged; the training ended in numbers that are not finite." in notes
+    assert "- –: failed; it was tried and stopped" in notes
+    assert "- –: not made yet; `snakemake` makes it." in notes
+    assert "damaged" not in notes
+
+
+def test_accuracies_as_fractions_have_more_digits_and_say_which_way_is_better(finished):
+    columns = [
+        Column("clean", "Clean", "clean", metric="accuracy", unit="fraction"),
+        Column("pgd", "PGD", "pgd", metric="accuracy", unit="fraction"),
+        Derived("gap", "Gap", {"clean": 1, "pgd": -1}, metric="accuracy", unit="fraction"),
+    ]
+    spec = TableSpec("T", {"name": "Run"}, columns, rows=[Row("1", "npda-pgd", {"name": "ours"})])
+    stem = finished.reports / "t"
+    write_table(reproduce(spec, finished.results), stem)
+    header, _, row = markdown_rows(stem)
+    assert header[3] == "Reproduced, normalised space: Gap (n = 400)"
+    assert row[1:4] == ["0.9400 [0.890, 0.980]", "0.6000 [0.550, 0.640]", "0.3400 [0.250, 0.430]"]
+    text = read(stem, "md")
+    assert "### T: accuracies as fractions (higher is better), reproduced on digits" in text
+    assert "an interval as wide as theirs together" in text
+
+
+def test_columns_of_one_attack_are_told_apart_by_their_headings(finished):
+    columns = [
+        Column("near", "PGD, near", "pgd"),
+        Column("far", "PGD, far", "pgd"),
+        Column("clean", "-", "clean"),
+    ]
+    source = Source("both", "paper-space", {"far": "pixel-space"})
+    rows = [Row("1", "st", {"name": "st"})]
+    spec = TableSpec("T", {"name": "Run"}, columns, rows=rows, sources=[source])
+    stem = finished.reports / "t"
+    write_table(reproduce(spec, finished.results), stem)
+    header = [text.split(": ")[-1] for text in markdown_rows(stem)[0]]
+    assert header[1:4] == ["PGD, near (n = 400)", "PGD, far (n = 400)", "clean (n = 400)"]
+    text = read(stem, "md")
+    assert "- Normalised space (suite paper-space): " in text
+    assert "- Pixel space (suite pixel-space): " in text
 
 
 @pytest.mark.parametrize("suffix", ["md", "tex", "html", "csv"])
@@ -127,7 +186,7 @@ def test_two_suites_in_one_space_are_told_apart(finished):
         threat = suite.threat.model_copy(update={"space": "pixel"})
         finished.plan.suites[key] = suite.model_copy(update={"threat": threat})
     stem = finished.reports / "t"
-    write_table(reproduce(NPAT_TABLE1, finished.plan, finished.layout), stem, NPAT_TABLE1)
+    write_table(reproduce(TABLE1, finished.results), stem)
     header = markdown_rows(stem)[0]
     assert header[7].startswith("Reproduced, pixel space (paper-space): ")
     assert header[10].startswith("Reproduced, pixel space (pixel-space): ")

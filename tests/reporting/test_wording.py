@@ -1,6 +1,7 @@
 import pytest
 
-from robustfront.config.schema import AutoAttackEvaluation, Normalisation, PGDEvaluation, Suite, Threat
+from robustfront.config.evaluations import AutoAttackEvaluation, PGDEvaluation, Suite
+from robustfront.config.schema import Normalisation, Threat
 from robustfront.reporting import wording
 
 

@@ -14,10 +14,11 @@ import yaml
 from loopback import Cluster
 
 from robustfront.planning import load_plan
+from study_files import STUDY, write
 
 
 class Project:
-    """A folder with the project's own workflow and profile, and a small params.yaml."""
+    """A folder with the project's own workflow and profile, and a small study."""
 
     def __init__(self, root: Path, source: Path, cluster: Cluster, params: dict[str, Any]) -> None:
         self.root, self.cluster = root, cluster
@@ -25,9 +26,8 @@ class Project:
             shutil.copytree(source / name, root / name)
         shutil.copy(source / "Snakefile", root)
         shutil.copy(Path(__file__).with_name("braked.py"), root)
-        (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-        plan = load_plan(root / "params.yaml")
-        self.runs = {planned.names[0]: id for id, planned in plan.runs.items()}
+        plan = load_plan(write(root, params))
+        self.runs = {planned.names[0].removeprefix(f"{STUDY}/"): id for id, planned in plan.runs.items()}
         self.most_at_once = 0
         self._engine: subprocess.Popen[bytes] | None = None
         self._fit_profile(root / "profiles" / "slurm" / "config.yaml")

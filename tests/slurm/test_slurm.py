@@ -163,6 +163,8 @@ def test_a_job_that_fails_says_why_and_the_others_go_on(told):
     assert len(attempts) == 3, "the first, and the profile's retries"
     finished = {path.parent.name for path in told.ours.root.glob("results/runs/*/manifest.json")}
     assert finished == set(told.ours.runs.values()) - {broken}
-    evaluated = {path.parent.parent.name for path in told.ours.root.glob("results/runs/*/eval/*.json")}
+    evaluated = {path.parent.parent.name for path in told.ours.root.glob("results/runs/*/eval/index-*.json")}
     assert evaluated == finished
+    failure = json.loads((told.ours.root / "results" / "runs" / broken / "failure.json").read_text())
+    assert (failure["verb"], failure["state"]) == ("train", "diverged")
     assert list(told.ours.root.glob("results/runs/*npgd*/analysis/*.json"))

@@ -30,8 +30,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import small_params
 import small_project
+from robustfront.config.identity import index_id
 from robustfront.config.yaml_loader import load_yaml
+from robustfront.evaluation.session import evaluate_run
+from robustfront.planning.files import evaluation_files
 from small_project import Project
+from study_files import write_yaml
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 CLOCK = {"seconds", "validation_seconds", "images_per_second"}
@@ -40,36 +44,53 @@ CLOCK = {"seconds", "validation_seconds", "images_per_second"}
 
 # ------------------------------------------------------------------------------------------ the project
 def prepared(folder: Path) -> Project:
-    """The small project, its standard model trained, with AutoAttack, an analysis and a notebook."""
+    """The small project, its standard model trained, with AutoAttack, an analysis and a report."""
     folder.mkdir()
     small_project.build(folder)
-    content = load_yaml(folder / "params.yaml")
+    content = small_project.params()
     defaults = content["defaults"]
-    threat = {"eps": 0.12}
     defaults["suites"]["quick"]["attacks"]["aa"] = {"kind": "autoattack"}
-    defaults["suites"]["quick"] |= {"samples": {"aa": 6}, "batch_size": 4, "threat": threat}
+    defaults["suites"]["quick"] |= {"samples": {"aa": 6}, "batch_size": 4, "threat": {"eps": 0.12}}
+    defaults["suites"] = {"quick": defaults["suites"]["quick"]}
     defaults["analyses"] = {
         "surfaces": {"kind": "landscape", "runs": ["st"], "span": 0.1, "images": 4, "points": 31}
     }
     content["datasets"]["mnist"]["splits"] = {"validation": 20, "test": "official"}
     content["scales"]["tiny"]["datasets"] = ["digits", "mnist"]
     small_params.write(folder, content)
-    (folder / "table.py").write_text(NOTEBOOK)
+    own_study(folder / "mine")
     raw_files(folder / "mirror")
-    return Project(folder)
+    project = Project(folder)
+    run, clean = project.plan.runs[digits_run(project, "st")], project.plan.studies["mine"].wanted
+    evaluate_run(run, clean, index_id(clean), project.layout, "cpu")
+    return project
 
 
-NOTEBOOK = """# %% tags=["parameters"]
-results = reports = params = scale = ""
+def own_study(folder: Path) -> None:
+    """One more study: its folder has a report of two tables that take their time."""
+    folder.mkdir()
+    content = small_project.params()
+    suite = {"threat": {"eps": 0.1}, "attacks": {}, "masking": False}
+    scale = content["defaults"] | {"datasets": ["digits"], "suites": {"clean": suite}}
+    own = {"runs": {"st": content["runs"]["st"]}, "scales": {"tiny": scale}}
+    write_yaml(folder / "params.yaml", own)
+    (folder / "report.py").write_text(REPORT)
+    shared = load_yaml(folder.parent / "params.yaml")
+    write_yaml(folder.parent / "params.yaml", shared | {"studies": [*shared["studies"], folder.name]})
 
-# %%
+
+REPORT = """
 import time
-from pathlib import Path
-from robustfront.artefacts import write_json
+from robustfront.reporting.default import table
+from robustfront.reporting.sections import TableSection
 
-time.sleep(1)
-write_json(Path(reports) / "table.json", {"rows": list(range(1000))})
-time.sleep(1)
+
+def slow(results):
+    time.sleep(1)
+    return table(results)
+
+
+SECTIONS = [TableSection(name, name, slow) for name in ("one", "two")]
 """
 
 
@@ -135,16 +156,14 @@ class Job:
     outputs: Callable[[Project], list[Path]]
 
 
-def suite_id(project: Project) -> str:
-    return next(id for id, suite in project.plan.suites.items() if suite.name == "quick")
-
-
 def mnist_id(project: Project) -> str:
     return next(id for id in project.plan.datasets if id.startswith("mnist"))
 
 
 def digits_run(project: Project, name: str) -> str:
-    return next(id for id, run in project.plan.runs.items() if name in run.names and id.startswith("digits"))
+    return next(
+        id for id, run in project.plan.runs.items() if run.is_called(name) and id.startswith("digits")
+    )
 
 
 def training(name: str) -> Job:
@@ -156,8 +175,10 @@ def training(name: str) -> Job:
 
 
 def _evaluation_outputs(project: Project) -> list[Path]:
-    stem = project.layout.evaluation(digits_run(project, "st"), suite_id(project))
-    return [stem.with_name(f"{stem.name}.{suffix}") for suffix in ("parquet", "json")]
+    run = digits_run(project, "st")
+    wanted = project.plan.evaluations[run].items()
+    files = [file for key, found in wanted for file in evaluation_files(project.layout, run, key, found)]
+    return [*files, project.layout.evaluation(run, project.plan.index(run)).with_suffix(".json")]
 
 
 def _analysis_outputs(project: Project) -> list[Path]:
@@ -166,16 +187,17 @@ def _analysis_outputs(project: Project) -> list[Path]:
     return [stem.with_name(f"{stem.name}.{suffix}") for suffix in ("safetensors", "json")]
 
 
+def _report_outputs(project: Project) -> list[Path]:
+    """Its tables; the page shows times."""
+    return [project.folder / "reports" / "mine" / "tables" / f"{name}.csv" for name in ("one", "two")]
+
+
 JOBS = [
     training("npgd-long"),
     training("npda-long"),
-    Job("evaluate", lambda p: ["evaluate", digits_run(p, "st"), suite_id(p)], _evaluation_outputs),
+    Job("evaluate", lambda p: ["evaluate", digits_run(p, "st")], _evaluation_outputs),
     Job("analyse", lambda p: ["analyse", digits_run(p, "st"), *p.plan.analyses], _analysis_outputs),
-    Job(
-        "notebook",
-        lambda p: ["notebook", "table.py", "reports/table.html"],
-        lambda p: [p.folder / "reports" / "table.json"],
-    ),
+    Job("report", lambda p: ["report", "mine"], _report_outputs),
     Job(
         "download",
         lambda p: ["data", mnist_id(p), "--raw", "raw"],

@@ -21,7 +21,7 @@ def soaking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Soak]:
         ("evaluate", signal.SIGKILL),
         ("evaluate", signal.SIGTERM),
         ("download", signal.SIGKILL),
-        ("notebook", signal.SIGINT),
+        ("report", signal.SIGINT),
     ],
 )
 def test_killed_once(soaking: Soak, name: str, number: signal.Signals) -> None:

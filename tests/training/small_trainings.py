@@ -86,7 +86,7 @@ def trainer(
         method=method,
         store=store(images, device),
         training=training(**(edits or {})),
-        augmentation=schema.Augmentation(pad=pad, flip=pad > 0),
+        augmentation=schema.CropFlip(pad=pad, flip=pad > 0),
         seed=seed,
         world=world,
     )

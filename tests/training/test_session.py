@@ -46,7 +46,7 @@ def test_artefacts_of_a_run(small_project) -> None:
         )
     }
     assert manifest["run"] == run.id
-    assert manifest["names"] == ["npgd"]
+    assert manifest["names"] == ["small/npgd"]
     assert manifest["init"] == run.config.init
     assert manifest["initial_weights"] == f"run {run.config.init}"
     assert manifest["selected_epoch"] in (1, 2)

@@ -4,42 +4,59 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from pydantic import create_model
 
+import robustfront
 import small_params
 from robustfront.artefacts import Layout, read_json, write_json
-from robustfront.checksums import write_record
+from robustfront.checksums import read_record, write_record
+from robustfront.config import schema
+from robustfront.config.schema import added
 from robustfront.data.store import prepare
 from robustfront.errors import ArtefactError
-from robustfront.methods import load_methods
-from robustfront.planning import load_plan
+from robustfront.methods import Registry, load_methods
+from robustfront.planning import load_plan, sources
+from robustfront.planning.sources import training_code
 from robustfront.training.session import train
+from robustfront.upkeep import inventory
 from robustfront.upkeep.reproduce import Reproduction
 
 FILES = ("model.safetensors", "history.csv")
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the run `at`, beside that of its start `st`, of a params.yaml that is no more."""
-    folder = tmp_path_factory.mktemp("trained")
-    tree = small_params.tree(
+def tree() -> small_params.Tree:
+    return small_params.tree(
         **{
             "datasets/digits/splits": {"train": 72, "validation": 32, "test": 32},
             "defaults/model": {"depth": 10, "width": 2},
             "defaults/suites/pixel/samples": {"aa": 5},
         }
     )
-    plan = load_plan(small_params.write(folder, tree), "tiny")
+
+
+@pytest.fixture
+def params(tmp_path: Path) -> Path:
+    """The file that the run was planned from."""
+    return small_params.write(tmp_path, tree())
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the run `at`, beside that of its start `st`, of a params.yaml that is no more."""
+    folder = tmp_path_factory.mktemp("trained")
+    plan = load_plan(small_params.write(folder, tree()), "tiny")
     (folder / "params.yaml").unlink()
     layout = Layout(folder / "results", folder / "checkpoints")
     for key, dataset in plan.datasets.items():
         prepare(dataset, folder / "raw", layout.dataset(key))
     for name in ("st", "at"):
-        (run,) = (run for run in plan.runs.values() if name in run.names)
+        (run,) = (run for run in plan.runs.values() if f"{small_params.STUDY}/{name}" in run.names)
         train(run, plan.methods, layout, torch.device("cpu"))
     return layout.run(run.id)
 
@@ -121,3 +138,105 @@ def test_the_verb_tells_and_ends_with_zero(folder: Path) -> None:
     answer = subprocess.run(command, cwd=folder.parent, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.startswith(f"{folder.name}: identical weights, SHA-256 ")
+
+
+# ------------------------------------------------------------------------------ other code, same weights
+@pytest.fixture
+def other_code(monkeypatch: pytest.MonkeyPatch):
+    """A copy of the package, edited at its end: what the process takes for today's code."""
+
+    def edit(text: str) -> None:
+        monkeypatch.setattr(robustfront, "__file__", str(shelf / "robustfront" / "__init__.py"))
+        path = shelf / "robustfront" / "training" / "loop.py"
+        path.write_text(path.read_text() + text)
+        forget()
+
+    def forget() -> None:
+        for read in (sources.modules, sources._source, sources._lazy_names):
+            read.cache_clear()
+
+    with tempfile.TemporaryDirectory() as name:
+        shelf = Path(name)
+        shutil.copytree(Path(robustfront.__file__).parent, shelf / "robustfront")
+        yield edit
+        monkeypatch.undo()
+        forget()
+
+
+def test_identical_weights_vouch_for_other_code(folder: Path, params: Path, other_code) -> None:
+    path, layout = folder / "manifest.json", Layout(folder.parents[1])
+    plan = load_plan(params, "tiny")
+    first = read_json(path)
+    assert "vouched" not in first
+    assert inventory.stale(plan, layout) == {}
+    assert reproduce(folder).vouched is None  # the code is the same: nothing to vouch for
+    assert read_json(path) == first
+
+    other_code("\n\ndef harmless() -> int:\n    return 1\n")
+    today = training_code(plan.runs[folder.name].config, plan.methods)
+    assert inventory.stale(plan, layout)[folder.name] == (first["sources"], today)
+    found = reproduce(folder)
+    assert found.same, str(found)
+    assert found.vouched == today
+    assert str(found).endswith(f"; its manifest vouches for today's code now, sources {today}")
+    record = read_record(path, *FILES)
+    assert (record["sources"], record["vouched"]) == (first["sources"], [today])
+    assert {key: record[key] for key in first if key != "checksums"} == {
+        key: first[key] for key in first if key != "checksums"
+    }
+    assert folder.name not in inventory.stale(plan, layout)
+    assert reproduce(folder).vouched is None
+
+    other_code("\n\ndef harmless_too() -> int:\n    return 1\n")
+    assert folder.name in inventory.stale(plan, layout)
+    assert reproduce(folder).same
+    assert len(read_record(path, *FILES)["vouched"]) == 2
+    assert folder.name not in inventory.stale(plan, layout)
+
+
+def test_other_weights_vouch_for_nothing(folder: Path, other_code) -> None:
+    path = folder / "manifest.json"
+    record = read_json(path)
+    (folder / "model.safetensors").write_bytes(b"other weights")
+    write_record(path, record, [folder / name for name in FILES])
+    before = path.read_bytes()
+    other_code("\n\ndef harmless() -> int:\n    return 1\n")
+    assert not reproduce(folder).same
+    assert path.read_bytes() == before
+
+
+def test_a_stored_config_means_what_it_meant(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A field added to the parameters of its method, whose new default would train something else."""
+    entry = load_methods()["pgd_at"]
+    attack = create_model(
+        "Ascent", __base__=schema.Ascent, steps=(int, ...), more_steps=(int, added(2, before=0))
+    )
+    params = create_model("Params", __base__=entry.method.Params, attack=(attack, ...))
+    seen = []
+
+    class Spied(entry.method):
+        Params = params
+
+        def __init__(self, given, setting) -> None:
+            seen.append(given.attack.more_steps)
+            super().__init__(given, setting)
+
+    methods = Registry({**load_methods().entries, "pgd_at": replace(entry, method=Spied)})
+    out = folder.parents[2] / "reproduced"
+    found = Reproduction(out, out / "raw", methods, torch.device("cpu")).run(folder)
+    assert found.same, str(found)
+    assert seen == [0]
+    assert (
+        params.model_validate(read_json(folder / "manifest.json")["config"]["params"]).attack.more_steps == 2
+    )
+
+
+def test_a_manifest_that_names_a_published_data_set_is_read(folder: Path) -> None:
+    """Before data sets lost the field."""
+    path = folder / "manifest.json"
+    record = read_json(path)
+    for config in (record["config"], *record["ancestors"].values()):
+        config["dataset"]["published_as"] = "CIFAR10"
+        del config["dataset"]["splits"]["rule"], config["dataset"]["augmentation"]["kind"]
+    write_record(path, record, [folder / name for name in FILES])
+    assert reproduce(folder).same

@@ -6,6 +6,8 @@ from test_status import look
 from robustfront.errors import ArtefactError
 from robustfront.upkeep.snapshot import snapshot
 
+pytestmark = pytest.mark.usefixtures("old_pages")
+
 
 @pytest.mark.parametrize("variable", ["DVC_ROOT", "DVC_STAGE"])
 def test_not_from_inside_dvc(finished_project, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,12 +21,14 @@ def test_not_of_a_scale_that_params_does_not_select(finished_project) -> None:
         snapshot(finished_project.plan, look(finished_project), "wide")
 
 
-def test_not_of_unfinished_work(finished_project) -> None:
+def test_not_of_unfinished_work(finished_project, old_pages: set[str]) -> None:
     (finished_project.layout.run(finished_project.id("at")) / "model.safetensors").unlink()
-    with pytest.raises(ArtefactError, match=r"1 item\(s\) are missing; run `snakemake`"):
+    with pytest.raises(ArtefactError, match=r"snapshot: 1 item\(s\) are missing; run `snakemake`"):
         snapshot(finished_project.plan, look(finished_project), "tiny")
-    finished_project.edit(**{"runs/at": ...})
-    with pytest.raises(ArtefactError, match=r"snapshot: the report is not made of what is there; run"):
+    finished_project.finish()
+    old_pages.update({"small", "contents"})
+    told = r"snapshot: the report is not made of what is there \(small, contents\); run"
+    with pytest.raises(ArtefactError, match=told):
         snapshot(finished_project.plan, look(finished_project), "tiny")
 
 

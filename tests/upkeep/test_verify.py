@@ -2,6 +2,7 @@ import pytest
 
 from robustfront.artefacts import read_json, write_json, write_text
 from robustfront.upkeep.verify import Verdict, render, verify
+from study_files import STUDY
 
 
 def check(project) -> Verdict:
@@ -12,9 +13,10 @@ def test_an_untouched_project_is_intact(finished_project) -> None:
     found = check(finished_project)
     assert (found.damaged, found.unrecorded) == ([], [])
     files = {path for path in finished_project.layout.results.rglob("*") if path.is_file()}
-    files |= {finished_project.reports / name for name in ("index.html", "record.json")}
+    files = {path for path in files if path.parent.name != "projects"}  # notes are no results
+    files |= {*finished_project.reports.rglob("*.*")}
     assert {*found.intact} == files
-    size = sum(path.stat().st_size for path in files) // 1024
+    size = round(sum(path.stat().st_size for path in files) / 1024)
     assert render(found) == f"{len(files)} files intact ({size} KiB), 0 damaged, 0 without a checksum"
 
 
@@ -25,7 +27,10 @@ def test_an_untouched_project_is_intact(finished_project) -> None:
         "runs/*/history.csv",
         "runs/*/manifest.json",
         "runs/*/eval/*.parquet",
-        "runs/*/eval/*.json",
+        "runs/*/eval/*.safetensors",
+        "runs/*/eval/clean-*.json",
+        "runs/*/eval/masking-*.json",
+        "runs/*/eval/index-*.json",
         "projectors/*/projector.safetensors",
         "projectors/*/projector.json",
         "datasets/*/images.safetensors",
@@ -42,14 +47,31 @@ def test_every_kind_of_file_is_covered(finished_project, pattern: str) -> None:
     (line,) = check(finished_project).damaged
     assert line.startswith(f"{path}: not what ")
     path.unlink()
-    if path.suffix != ".json":
+    if path.suffix != ".json" or path.stem.startswith(("clean", "masking")):
         assert any(f"{path}: missing" in line for line in check(finished_project).damaged)
 
 
-def test_a_report_is_covered(finished_project) -> None:
-    write_text(finished_project.reports / "index.html", "better numbers")
+@pytest.mark.parametrize("folder", ["reports", f"reports/{STUDY}"])
+def test_reports_are_covered(finished_project, folder: str) -> None:
+    write_text(finished_project.folder / folder / "index.html", "better numbers")
     (line,) = check(finished_project).damaged
-    assert line.startswith("reports/index.html: not what reports/record.json vouches for")
+    assert line.startswith(f"{folder}/index.html: not what {folder}/record.json vouches for")
+
+
+def test_what_did_not_end_well_is_no_artefact(finished_project) -> None:
+    write_text(finished_project.layout.failure(finished_project.id("at")), "{}")
+    found = check(finished_project)
+    assert (found.damaged, found.unrecorded) == ([], [])
+
+
+def test_an_evaluation_that_an_index_vouches_for_is_missed(finished_project) -> None:
+    evaluation = finished_project.evaluation("pgd-3")
+    for path in finished_project.eval("").glob(f"{evaluation}.*"):
+        path.unlink()
+    index = finished_project.eval(f"{finished_project.plan.index(finished_project.id('st'))}.json")
+    lost = index.with_name(f"{evaluation}.json")
+    told = f"{lost}: missing, {index} vouches for it; run `snakemake` to make it"
+    assert check(finished_project).damaged == [told]
 
 
 def test_half_a_record_is_damaged(finished_project) -> None:
@@ -60,25 +82,28 @@ def test_half_a_record_is_damaged(finished_project) -> None:
 
 def test_old_results_without_checksums_are_reported_not_failed(finished_project) -> None:
     run = finished_project.layout.run(finished_project.id("lse"))
-    (suite,) = finished_project.plan.suites
-    for path in (run / "manifest.json", run / "eval" / f"{suite}.json"):
+    evaluation = finished_project.evaluation("masking", "lse")
+    for path in (run / "manifest.json", run / "eval" / f"{evaluation}.json"):
         content = read_json(path)
         weights = content.pop("checksums").get("model.safetensors")
         write_json(path, content | ({"weights_sha256": weights} if weights else {}))
     found = check(finished_project)
     assert found.damaged == []
-    names = {"manifest.json", "history.csv", f"{suite}.json", f"{suite}.parquet"}
+    names = {"manifest.json", "history.csv", f"{evaluation}.json"}
     assert {path.name for path in found.unrecorded} == names
     assert run / "model.safetensors" in found.intact
 
 
 def test_an_evaluation_of_other_weights_is_told(finished_project) -> None:
     run = finished_project.layout.run(finished_project.id("lse"))
-    (suite,) = finished_project.plan.suites
     donor = finished_project.layout.run(finished_project.id("at"))
     for name in ("model.safetensors", "history.csv", "manifest.json"):
         (run / name).write_bytes((donor / name).read_bytes())
-    (line,) = check(finished_project).damaged
-    assert line.startswith(
-        f"{run}/eval/{suite}.json: was made from another runs/{run.name}/model.safetensors"
-    )
+    damaged = check(finished_project).damaged
+    evaluations = finished_project.plan.evaluations[run.name]
+    assert len(damaged) == len(evaluations) == 4
+    for line, evaluation in zip(damaged, sorted(evaluations), strict=True):
+        text = (
+            f"{run}/eval/{evaluation}.json: was made from another runs/{run.name}/model.safetensors than lies"
+        )
+        assert line.startswith(text)

@@ -2,6 +2,7 @@ import pytest
 from test_status import made_by_other_code
 
 from robustfront.artefacts import write_text
+from robustfront.checksums import amend
 from robustfront.errors import ConfigError
 from robustfront.upkeep.why import why
 
@@ -33,7 +34,7 @@ def test_a_new_start_is_named(finished_project) -> None:
     finished_project.edit(**{"runs/st/training": {"epochs": 3}})
     text = reason(finished_project, "at")
     assert f"init {before} -> {finished_project.id('st')}" in text
-    assert text.endswith("; its start st is not trained either")
+    assert text.endswith("; its start small/st is not trained either")
 
 
 def test_many_differences_are_cut(finished_project) -> None:
@@ -72,10 +73,21 @@ def test_other_code_is_told_with_the_way_out(finished_project) -> None:
     assert "`robustfront prune --stale --yes`" in text
 
 
+def test_evaluations_of_other_code_or_weights_are_told(finished_project) -> None:
+    path = finished_project.eval(f"{finished_project.evaluation('pgd-3')}.json", "at")
+    model = f"runs/{finished_project.id('at')}/model.safetensors"
+    told = "will not be redone unasked, but {path} was made {how}; `robustfront prune --stale --yes`"
+    amend(path, sources="0123456789abcdef")
+    assert reason(finished_project, "at").startswith(told.format(path=path, how="by other code"))
+    assert reason(finished_project, "st").startswith("will not be redone: it is finished")
+    amend(path, made_from={model: "0" * 64})
+    assert reason(finished_project, "at").startswith(told.format(path=path, how=f"from another {model}"))
+
+
 def test_a_missing_evaluation_is_made_alone(finished_project) -> None:
-    (suite,) = finished_project.plan.suites
-    (finished_project.layout.run(finished_project.id("at")) / "eval" / f"{suite}.parquet").unlink()
-    assert reason(finished_project, "at") == f"is trained and stays so; evaluation {suite} will be made"
+    evaluation = finished_project.evaluation("pgd-3")
+    finished_project.eval(f"{evaluation}.parquet", "at").unlink()
+    assert reason(finished_project, "at") == f"is trained and stays so; evaluation {evaluation} will be made"
 
 
 def test_an_orphan_and_a_stranger(finished_project) -> None:
@@ -84,3 +96,27 @@ def test_an_orphan_and_a_stranger(finished_project) -> None:
     assert reason(finished_project, before) == "will not be redone: scale 'tiny' does not ask for it"
     with pytest.raises(ConfigError, match=r"has no run 'npg' \(did you mean 'npgd'\?\)"):
         why(finished_project.plan, finished_project.layout, "npg")
+
+
+def test_the_study_may_be_named(finished_project) -> None:
+    assert reason(finished_project, "small/at").startswith("will not be redone")
+    with pytest.raises(ConfigError, match=r"has no run 'smal/at' \(did you mean 'small/at'\?\)"):
+        why(finished_project.plan, finished_project.layout, "smal/at")
+
+
+def test_a_name_that_two_studies_give_to_different_runs_is_told_of_both(finished_project) -> None:
+    before = finished_project.id("at")
+    finished_project.add_study("second", **{"runs/at/training": {"epochs": 3}})
+    first, second = why(finished_project.plan, finished_project.layout, "at")
+    assert first.startswith(f"{before} (small/at): will not be redone")
+    assert " (second/at): will be trained: training.epochs 2 -> 3 makes a new id" in second
+    assert why(finished_project.plan, finished_project.layout, "second/at") == [
+        second.replace(" (second/at)", "")
+    ]
+
+
+def test_a_run_that_two_studies_share_is_one(finished_project) -> None:
+    finished_project.add_study("second")
+    assert reason(finished_project, "second/at") == reason(finished_project, "small/at")
+    (line,) = why(finished_project.plan, finished_project.layout, "at")
+    assert line.startswith(f"{finished_project.id('at')}: will not be redone")

@@ -5,6 +5,7 @@ in `stand_in`.
 """
 
 import copy
+import itertools
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -17,11 +18,14 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Expected:
-    """The jobs that a file needs, their dependencies, and the lines of every table."""
+    """The jobs that the files need, their dependencies, what the tables say, and what each report is of.
+
+    `lines`: (study, run, seed, suite, attack, errors).
+    """
 
     jobs: dict[Key, set[Key]]
-    lines: tuple[str, ...]
-    report: str
+    lines: frozenset[tuple[Any, ...]]
+    reports: dict[str, str]
 
     def todo(self, there: set[Key]) -> set[Key]:
         """The jobs to do where `there` is done; a projector only if something that needs it is to be done."""
@@ -33,36 +37,51 @@ class Expected:
 def expect(params: dict[str, Any]) -> Expected:
     (scale,) = params["scales"].values()
     (dataset,) = params["datasets"].values()
-    splits = {"train": None, "test_limit": None, "seed": 0} | dataset["splits"]
+    splits = {"rule": "stratified", "train": None, "test_limit": None, "seed": 0} | dataset["splits"]
     images = token("images", dataset["source"], splits)
     jobs: dict[Key, set[Key]] = {("data", images): set()}
-    suites = {
-        key: token("suite", key, suite["threat"]["eps"], suite["threat"]["space"])
-        for key, suite in scale["suites"].items()
-    }
     lines = []
     models: dict[tuple[str, int], str] = {}
-    for seed in scale["seeds"]:
-        for run in _ordered(params["runs"]):
-            entry = params["runs"][run]
-            model, needs = _model(entry, seed, scale, images, models, params["rank_tolerance"])
-            models[run, seed] = model
-            for job in needs:
-                jobs.setdefault(job, set())
-            jobs[("train", model)] = needs
-            for key, suite in suites.items():
-                jobs[("evaluate", model, suite)] = set()
-                lines.append(f"{run},{seed},{key},{errors(model, suite)}\n")
+    for study, runs in studies(params).items():
+        for seed, run in itertools.product(scale["seeds"], _ordered(runs)):
+            entry = runs[run]
+            if isinstance(entry, str):  # another study's
+                model = models[entry, seed]
+            else:
+                model, needs = _model(entry, seed, scale, images, models, params["rank_tolerance"], study)
+                jobs |= {job: set() for job in needs if job not in jobs}
+                jobs[("train", model)] = needs
+            models[f"{study}/{run}", seed] = model
+            for key, suite in scale["suites"].items():
+                shown = _attacks(suite)
+                jobs |= {("evaluate", model, attacked): set() for attacked in shown.values()}
+                counts = {name: errors(model, of) for name, of in shown.items() if name != "masking"}
+                lines += [(study, run, seed, key, name, count) for name, count in counts.items()]
     for analysis in scale["analyses"].values():
         for run in analysis["runs"]:
-            model, start = models[run, scale["seeds"][0]], params["runs"][run].get("init")
+            model = models[f"small/{run}", scale["seeds"][0]]
             needs: set[Key] = set()
             if analysis["kind"] == "null-space":
-                needs = {_projector(models[start, scale["seeds"][0]], params["rank_tolerance"])}
+                start = models[f"small/{params['runs'][run]['init']}", scale["seeds"][0]]
+                needs = {_projector(start, params["rank_tolerance"])}
             for job in needs:
                 jobs.setdefault(job, set())
             jobs[("analyse", model, token("analysis", analysis["kind"], analysis["images"]))] = needs
-    return Expected(jobs, tuple(sorted(lines)), _report(params))
+    return Expected(jobs, frozenset(lines), {study: _report(params, study) for study in studies(params)})
+
+
+def studies(params: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Study -> its runs: `small`, and `extra` if there is one, which is like it."""
+    found = {"small": params["runs"]}
+    return found | ({"extra": params["extra"]["runs"]} if params.get("extra") else {})
+
+
+def _attacks(suite: dict[str, Any]) -> dict[str, str]:
+    """What a suite shows -> what stands for it."""
+    where = suite["threat"]["eps"], suite["threat"]["space"]
+    found = {"clean": token("attack", "clean", None, None)}
+    found |= {name: token("attack", attack["kind"], *where) for name, attack in suite["attacks"].items()}
+    return found | ({"masking": token("attack", "masking", *where)} if suite["masking"] else {})
 
 
 def _model(
@@ -72,9 +91,12 @@ def _model(
     images: str,
     models: dict[tuple[str, int], str],
     tolerance: float,
+    study: str,
 ) -> tuple[str, set[Key]]:
     """The run's weights, and the projector it needs."""
-    method, start = entry["method"], models[entry["init"], seed] if "init" in entry else None
+    init = entry.get("init")
+    start = models[init if "/" in init else f"{study}/{init}", seed] if init else None
+    method = entry["method"]
     plain = method in ("standard", "walker")
     projectors = {_projector(start, tolerance)} if method in ("npgd", "npda") and start else set()
     defaults = {"loss": "ce"} if plain else {}
@@ -95,13 +117,18 @@ def _ordered(runs: dict[str, Any]) -> list[str]:
 
 
 def _depth(name: str, runs: dict[str, Any]) -> int:
-    start = runs[name].get("init")
-    return 0 if start is None else 1 + _depth(start, runs)
+    start = None if isinstance(runs[name], str) else runs[name].get("init")
+    return 0 if start not in runs else 1 + _depth(start, runs)
 
 
-def _report(params: dict[str, Any]) -> str:
-    """What a report shows of the file: all of it but the throughput, in its order."""
+def _report(params: dict[str, Any], study: str) -> str:
+    """What the report of a study shows of the files: all but the throughput, and of runs those it has."""
     shown = copy.deepcopy(params)
     for scale in shown["scales"].values():
         del scale["throughput"]
+        if study == "extra":
+            del scale["analyses"]
+    extra = shown.pop("extra", None)
+    if study == "extra":
+        shown["runs"] = {"st": shown["runs"]["st"], "extra": extra}
     return json.dumps(shown)

@@ -1,7 +1,8 @@
 """Computations replaced by hashes of what they depend on: the pipeline's real verbs, done in milliseconds.
 
-Parsing, planning, ids, records, the page and everything that decides what is made stay as they are. A "model"
-is the hash of the config and of the bytes of its inputs; an error rate is a hash of the model and the suite.
+Parsing, planning, ids, records, tables, pages and everything that decides what is made stay as they are. A
+"model" is the hash of the config and of the bytes of its inputs; an error rate is a hash of the model and the
+attack. Figures are not drawn, and a notebook's one step is made in this process.
 `expected.py` computes the same numbers from params.yaml, without plan, ids or files. Each job notes itself in
 the file that WALK_LOG names.
 """
@@ -14,18 +15,27 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 import robustfront.analysis.session as analysis_session
 import robustfront.data.store as data_store
-import robustfront.evaluation.session as evaluation_session
+import robustfront.evaluation.making as evaluation_making
 import robustfront.training.session as training_session
-from robustfront.artefacts import Layout, read_json, write_text
+from robustfront.analysis import records
+from robustfront.artefacts import Layout, write_text
 from robustfront.checksums import made_from, write_record
+from robustfront.evaluation import outcomes
 from robustfront.models import nullspace, weights
 from robustfront.planning import load_plan
-from robustfront.planning.sources import source_digest
-from robustfront.reporting import notebooks, page
+from robustfront.planning.sources import training_code
+from robustfront.reporting import contents, sections
+from robustfront.reporting.build import build
+from robustfront.reporting.results import Results
+from robustfront.reporting.study_report import all_sections
+from robustfront.studies import report
 
-_write_page = page.write_page
+_write_contents = contents.write_contents
 N = 1000
 """Test images that an evaluation pretends to have attacked."""
 
@@ -35,8 +45,8 @@ def token(*facts: Any) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def errors(model: str, suite: str) -> int:
-    return int(token("errors", model, suite)[:6], 16) % (N + 1)
+def errors(model: str, attack: str) -> int:
+    return int(token("errors", model, attack)[:6], 16) % (N + 1)
 
 
 def install() -> None:
@@ -45,10 +55,11 @@ def install() -> None:
     training_session.train = train
     weights.load_weights = lambda path: {"head.weight": path.read_text()}
     nullspace.compute = compute
-    evaluation_session.evaluate_run = evaluate_run
+    evaluation_making.make = make
     analysis_session.analyse_run = analyse_run
-    notebooks.execute = execute
-    page.write_page = write_page
+    sections.save_figure = save_figure
+    report.execute = execute
+    contents.write_contents = write_contents
 
 
 def note(verb: str, *facts: str) -> None:
@@ -87,7 +98,7 @@ def train(planned: Any, methods: Any, layout: Layout, *_: Any) -> None:
         "run": planned.id,
         "names": planned.names,
         "config": config.model_dump(mode="json"),
-        "sources": source_digest(methods[config.method]),
+        "sources": training_code(config, methods),
         "made_from": made_from(layout.results, inputs),
     }
     files = [folder / name for name in ("model.safetensors", "history.csv", "config.yaml")]
@@ -106,17 +117,41 @@ def compute(model: str, rank_tolerance: float) -> Any:
     return SimpleNamespace(save=save)
 
 
-def evaluate_run(planned: Any, suite: Any, suite_id: str, layout: Layout, *_: Any) -> None:
-    model = layout.run(planned.id) / "model.safetensors"
-    attacked = token("suite", suite.name, suite.threat.eps, suite.threat.space)
-    note("evaluate", model.read_text(), attacked)
-    count = errors(model.read_text(), attacked)
-    rate = {"n": N, "errors": count, "error": count / N, "low": 0.0, "high": 1.0}
-    stem = layout.evaluation(planned.id, suite_id)
-    rows = stem.with_name(f"{stem.name}.parquet")
-    write_text(rows, f"{count}\n")
-    facts = {"run": planned.id, "attacks": {"clean": rate}, "made_from": made_from(layout.results, [model])}
-    write_record(stem.with_name(f"{stem.name}.json"), facts, [rows])
+def make(
+    planned: Any, evaluations: Any, inputs: dict[str, str], layout: Layout, device: str, work: Path
+) -> None:
+    """The first so many images fall, whatever the model."""
+    model = (layout.run(planned.id) / "model.safetensors").read_text()
+    for key, evaluation in evaluations.items():
+        attacked = attack(evaluation.attack.kind, evaluation.threat)
+        note("evaluate", model, attacked)
+        record = {"run": planned.id, "made_from": dict(inputs)}
+        stem = layout.evaluation(planned.id, key)
+        if not evaluation.outcomes:
+            checks = [{"check": "nothing hidden", "passed": True, "detail": ""}]
+            outcomes.save(outcomes.Evaluated(None, None, record | {"masking": checks}), stem)
+            continue
+        samples = np.arange(N)
+        fallen = samples < errors(model, attacked)
+        rows = pd.DataFrame(
+            {
+                "sample": samples,
+                "outcome": "final",
+                "label": samples % 10,
+                "prediction": (samples + fallen) % 10,
+                "loss": np.float32(1.0),
+                "success": fallen,
+                "carried": False,
+            }
+        )
+        record["outcomes"] = {"final": outcomes.rate(rows["success"])}
+        images = {"samples": samples[:8], "final": np.zeros((8, 1, 8, 8), np.float32)}
+        outcomes.save(outcomes.Evaluated(rows, images, record), stem)
+
+
+def attack(kind: str, threat: Any) -> str:
+    """What stands for an evaluation."""
+    return token("attack", kind, threat and threat.eps, threat and threat.space)
 
 
 def analyse_run(planned: Any, analysis: Any, layout: Layout, *_: Any) -> None:
@@ -125,49 +160,30 @@ def analyse_run(planned: Any, analysis: Any, layout: Layout, *_: Any) -> None:
     inputs = [model]
     inputs += [layout.projector(projector) / "projector.safetensors"] if projector else []
     note("analyse", model.read_text(), token("analysis", analysis.config.kind, analysis.config.images))
-    stem = layout.analysis(planned.id, analysis.id)
-    arrays = stem.with_name(f"{stem.name}.safetensors")
-    write_text(arrays, token(*(path.read_text() for path in inputs)))
-    facts = {"run": planned.id, "facts": {}, "made_from": made_from(layout.results, inputs)}
-    write_record(stem.with_name(f"{stem.name}.json"), facts, [arrays])
+    content = token(*(path.read_text() for path in inputs))
+    about = {"run": planned.id, "made_from": made_from(layout.results, inputs)}
+    array = np.frombuffer(content.encode(), np.uint8)
+    records.save(records.Record({"content": array}, {}, about), layout.analysis(planned.id, analysis.id))
 
 
-def write_page(*arguments: Any) -> None:
-    """The real page, noted."""
-    note("page")
-    _write_page(*arguments)
+def save_figure(figure: Any, stem: Path) -> None:
+    """Says how many panels it has."""
+    for kind in ("svg", "png"):
+        write_text(stem.with_name(f"{stem.name}.{kind}"), f"{len(figure.axes)} panels\n")
 
 
-def execute(source: Path, html: Path, parameters: dict[str, Any]) -> None:
-    """Every notebook writes the same table: name, seed, suite and errors of each planned run."""
-    name, reports = source.stem, Path(parameters["reports"])
-    note("notebook", name)
-    plan, layout = (
-        load_plan(Path(parameters["params"]), parameters["scale"]),
-        Layout(Path(parameters["results"])),
-    )
-    lines = []
-    for run in plan.runs.values():
-        for key, suite in plan.suites.items():
-            record = read_json(layout.evaluation(run.id, key).with_name(f"{key}.json"))
-            for entry in run.names:
-                lines.append(
-                    f"{entry},{run.config.seed},{suite.name},{record['attacks']['clean']['errors']}\n"
-                )
-    text = "".join(sorted(lines))
-    if name == "training_curves":
-        stems = ["figures/training_overview", *(f"figures/training/{run}" for run in plan.runs)]
-        files = [f"{stem}.{kind}" for stem in stems for kind in ("svg", "png")]
-    elif _is_figure(name):
-        files = [f"figures/{name}.{kind}" for kind in ("svg", "png")]
-    else:
-        files = [f"tables/{name}.{kind}" for kind in ("csv", "md", "tex", "html")]
-    for file in files:
-        write_text(reports / file, text)
-    write_text(html, text)
+def execute(source: Path, html: Path, parameters: dict[str, Any], last: str) -> None:
+    """What every notebook does, and the cell that is added to it, in this process."""
+    study = parameters["study"]
+    note("report", study)
+    plan = load_plan(Path(parameters["params"]), parameters["scale"]).studies[study]
+    found = Results(plan, Layout(Path(parameters["results"])))
+    build(found, all_sections(found), Path(parameters["reports"]) / study)
+    exec(last)
+    write_text(html, source.name)
 
 
-def _is_figure(name: str) -> bool:
-    """Whether the rules expect a figure of the notebook: they say so in workflow/rules/report.smk."""
-    rules = Path("workflow/rules/report.smk").read_text()
-    return f'"{name}"' in rules.partition("FIGURES = [")[2].partition("]")[0]
+def write_contents(*arguments: Any) -> None:
+    """The real one, noted."""
+    note("contents")
+    _write_contents(*arguments)

@@ -1,5 +1,6 @@
 """The steps of a walk. Each leaves a project that must pass `Walker.check`."""
 
+import copy
 import json
 import os
 import random
@@ -7,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from expected import expect
-from walker import EXTENSION, POOL, Walker
+from walker import EXTENSION, EXTRA, POOL, Walker
 
 ENGINES = ("snakemake", "dvc repro")
 
@@ -25,6 +26,11 @@ def edit(walker: Walker) -> None:
         lambda: scale["analyses"]["landscape"].update(images=choose.choice([2, 3])),
         lambda: scale.update(seeds=choose.choice([[0], [0, 1]])),
         lambda: walker.params.update(rank_tolerance=choose.choice([1.0e-5, 1.0e-4])),
+        lambda: scale["suites"]["pixel-space"].update(masking=choose.choice([False, True])),
+        lambda: scale["suites"]["paper-space"]["attacks"].update(
+            aa={"kind": "autoattack", "version": choose.choice(["standard", "plus"])}
+        ),
+        lambda: scale["suites"]["paper-space"]["attacks"].pop("aa", None),
     ]
     choose.choice(edits)()
     _finish(walker)
@@ -36,6 +42,13 @@ def add_or_remove_a_run(walker: Walker) -> None:
         del runs[name]
     else:
         runs[name] = dict(POOL[name])
+    _finish(walker)
+
+
+def add_or_remove_a_study(walker: Walker) -> None:
+    """Of a file, and a line in params.yaml."""
+    if not walker.params.pop("extra", None):
+        walker.params["extra"] = copy.deepcopy(EXTRA)
     _finish(walker)
 
 
@@ -61,14 +74,14 @@ def experiment(walker: Walker) -> None:
     walker.params["runs"]["npgd-pgd"]["beta"] = beta
     wanted = expect(walker.params)
     walker.jobs()
-    walker.dvc("exp", "run", "--quiet", "--set-param", f"runs.npgd-pgd.beta={beta}")
+    walker.dvc("exp", "run", "--quiet", "--set-param", f"params/small.yaml:runs.npgd-pgd.beta={beta}")
     done = walker.jobs()
     trained = {job for job in done if job[0] == "train"}
     walker.agree(
         "trained by the experiment", trained, {j for j in wanted.todo(walker.there) if j[0] == "train"}
     )
     walker.there |= wanted.todo(walker.there)
-    walker.report = wanted.report
+    walker.reports = dict(wanted.reports)
     before = walker.history[-1].params["runs"]["npgd-pgd"]["beta"]
     if before != beta:
         _check_differences(walker, str(before), str(beta))
@@ -80,9 +93,9 @@ def _check_differences(walker: Walker, before: str, after: str) -> None:
     (line,) = (line for line in walker.dvc("params", "diff").splitlines() if "npgd-pgd.beta" in line)
     walker.agree("params diff", line.split()[-2:], [before, after])
     changed = [line for line in walker.dvc("metrics", "diff").splitlines() if "npgd-pgd" in line]
-    walker.agree("suites in metrics diff", len({line.split()[1].split(".")[2] for line in changed}), 2)
+    walker.agree("suites in metrics diff", len({line.split()[1].split(".")[3] for line in changed}), 2)
     plots = json.loads(walker.dvc("plots", "diff", "HEAD", "--json"))["data"]
-    for name in ("errors/paper-space-clean", "training/digits-npgd-pgd-s0"):
+    for name in ("errors/small-paper-space-clean", "training/small-digits-npgd-pgd-s0"):
         values = plots[f"reports/plots/{name}.csv"][0]["revisions"]
         walker.agree(f"revisions in the plot {name}", sorted(values), ["HEAD", "workspace"])
 
@@ -118,7 +131,7 @@ def touch_files(walker: Walker) -> None:
 def delete_an_outcome(walker: Walker) -> None:
     """A file of the results is gone: its job is done again, and only what is made from that file."""
     kinds = {
-        "evaluate": "runs/*/eval/*.json",
+        "evaluate": "runs/*/eval/[!i]*.parquet",  # of which the graph knows nothing
         "train": "runs/*/model.safetensors",
         "analyse": "runs/*/analysis/*.json",
     }
@@ -136,7 +149,7 @@ def delete_an_outcome(walker: Walker) -> None:
         walker.robustfront("snapshot")
     else:
         walker.dvc("repro")
-    done = [job for job in walker.jobs() if job[0] not in ("notebook", "page")]
+    done = [job for job in walker.jobs() if job[0] not in ("report", "contents")]
     verbs = [job[0] for job in done]
     if verb == "train":  # Snakemake also redoes what is made from the model, as that may be another one now
         walker.agree("trained, and data made", ("train" in verbs, "data" in verbs), (True, False))
@@ -159,7 +172,7 @@ def other_code(walker: Walker) -> None:
     runs.setdefault("own", {"method": "walker", "loss": "ce"})
     walker.write()
     walker.make("snakemake")
-    walker.extension = f"{EXTENSION}# {walker.random.random()}\n"
+    walker.extension = f"{EXTENSION}\nNUMBER = {walker.random.random()}\n"
     walker.write()
     walker.make("snakemake")  # nothing: checked there
     said = walker.robustfront("status", ok=(1,))
@@ -169,7 +182,7 @@ def other_code(walker: Walker) -> None:
     with_own = {*expect(walker.params).jobs}
     without = walker.params | {"runs": {name: run for name, run in runs.items() if name != "own"}}
     walker.there &= with_own & {*expect(without).jobs}
-    walker.report = None
+    walker.reports = {}
     walker.make(walker.random.choice(ENGINES))
     walker.commit()
 
@@ -187,6 +200,7 @@ def _earlier(walker: Walker) -> Any:
 STEPS: dict[Callable[[Walker], None], int] = {
     edit: 10,
     add_or_remove_a_run: 5,
+    add_or_remove_a_study: 3,
     revert: 5,
     edit_without_meaning: 2,
     experiment: 2,

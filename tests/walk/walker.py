@@ -13,8 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 from expected import Expected, Key, expect
+
+import study_files
 
 HERE = Path(__file__).parent
 EXTENSION = '''"""A method of the walker's own."""
@@ -33,6 +36,11 @@ POOL: dict[str, dict[str, Any]] = {
     "lse": {"method": "standard", "loss": "lse"},
 }
 """Runs that come and go."""
+EXTRA: dict[str, Any] = {
+    "like": "small",
+    "runs": {"st": "small/st", "own": {"method": "trades", "init": "small/st", "beta": 1.5}},
+}
+"""A second study, which comes and goes: it has a run of the first one, and one that POOL has, too."""
 
 
 class Disagreement(AssertionError):
@@ -41,25 +49,25 @@ class Disagreement(AssertionError):
 
 @dataclass
 class Revision:
-    """A commit: what params.yaml says there, what is on disk after `dvc checkout`, which report."""
+    """A commit: what the params say there, what is on disk after `dvc checkout`, of what the reports are."""
 
     commit: str
     params: dict[str, Any]
     extension: str
     there: set[Key]
-    report: str | None
+    reports: dict[str, str]
 
 
 @dataclass
 class Walker:
-    """`there`: jobs whose outcome is on disk; `report`: of which params the report on disk is."""
+    """`there`: jobs whose outcome is on disk; `reports`: study -> of which params its report on disk is."""
 
     folder: Path
     random: random.Random
     params: dict[str, Any]
     extension: str = EXTENSION
     there: set[Key] = field(default_factory=set)
-    report: str | None = None
+    reports: dict[str, str] = field(default_factory=dict)
     history: list[Revision] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -127,15 +135,16 @@ class Walker:
         else:
             self.dvc("repro")
         done = self.jobs()
-        reporting = {job for job in done if job[0] in ("notebook", "page")}
+        reporting = {job for job in done if job[0] in ("report", "contents")}
         todo = wanted.todo(self.there)
         self.agree("jobs", {job: done[job] for job in done if job not in reporting}, dict.fromkeys(todo, 1))
-        sources = sorted(path.stem for path in (self.root / "notebooks").glob("*.py"))
-        every = {("page",), *(("notebook", name) for name in sources)}
-        fresh = every if self.report != wanted.report else set()
-        self.agree("report", {job: done[job] for job in reporting}, dict.fromkeys(fresh, 1))
+        old = {study for study, shown in wanted.reports.items() if self.reports.get(study) != shown}
+        fresh = {("report", study) for study in old}
+        if old or self.reports.keys() != wanted.reports.keys():
+            fresh.add(("contents",))
+        self.agree("reports", {job: done[job] for job in reporting}, dict.fromkeys(fresh, 1))
         self.there |= todo
-        self.report = wanted.report
+        self.reports = dict(wanted.reports)
         if engine == "snakemake":
             self.robustfront("snapshot")
         self.counts[f"made by {engine}"] += 1
@@ -157,20 +166,29 @@ class Walker:
         self.agree("jobs nobody asked for", dict(self.jobs()), {})
 
     def _check_numbers(self, wanted: Expected) -> None:
-        text = "".join(wanted.lines)
-        tables = sorted((self.root / "reports" / "tables").iterdir())
-        figures = sorted((self.root / "reports" / "figures").glob("*.*"))
-        for path in [*tables, *figures]:
-            self.agree(str(path), path.read_text(), text)
-        metrics = json.loads((self.root / "reports" / "metrics.json").read_text())["digits"]
-        found, expected = {}, {}
-        for line in wanted.lines:
-            name, _, suite, count = line.strip().split(",")
-            expected.setdefault((name, suite), []).append(int(count))
-            found[name, suite] = metrics[name][suite]["clean"]
-        means = {key: round(sum(values) / len(values) / 10, 4) for key, values in expected.items()}
+        """The default report's table and metrics.json, against the oracle."""
+        reports = self.root / "reports"
+        metrics = json.loads((reports / "metrics.json").read_text())
+        self.agree("studies in metrics.json", set(metrics), set(wanted.reports))
+        by_name: dict[tuple[str, ...], list[int]] = {}
+        for study, run, _, suite, attack, count in wanted.lines:
+            by_name.setdefault((study, run, suite, attack), []).append(count)
+        means = {key: round(sum(counts) / len(counts) / 10, 4) for key, counts in by_name.items()}
+        found = {
+            (study, run, suite, attack): error
+            for study, datasets in metrics.items()
+            for run, suites in datasets["digits"].items()
+            for suite, attacks in suites.items()
+            for attack, error in attacks.items()
+            if attack != "worst-case"
+        }
         self.agree("metrics.json", found, means)
-        self.agree("runs in metrics.json", set(metrics), {name for name, _ in expected})
+        for study in wanted.reports:
+            table = pd.read_csv(reports / study / "tables" / "runs.csv")
+            known = table.dropna(subset="value")
+            lines = known[["run", "suite", "attack", "value"]].itertuples(index=False)
+            printed = {(study, *key): round(value, 4) for *key, value in lines}
+            self.agree(f"table of {study}", printed, {key: m for key, m in means.items() if key[0] == study})
 
     def agree(self, what: str, found: Any, expected: Any) -> None:
         if found != expected:
@@ -178,9 +196,17 @@ class Walker:
 
     # ---------------------------------------------------------------------------------------- what persists
     def write(self) -> None:
-        """params.yaml and the extension as they should be."""
-        text = yaml.dump(self.params, sort_keys=False, Dumper=_Plain)
-        (self.root / "params.yaml").write_text(text)
+        """The params files and the extension as they should be."""
+        extra = self.params.get("extra")
+        shared, own = study_files.split({key: value for key, value in self.params.items() if key != "extra"})
+        folder = self.root / "params"
+        folder.mkdir(exist_ok=True)
+        (folder / "extra.yaml").unlink(missing_ok=True)
+        if extra:
+            shared["studies"].append("params/extra.yaml")
+            _write(folder / "extra.yaml", extra)
+        _write(self.root / "params.yaml", shared)
+        _write(folder / "small.yaml", own)
         (self.root / "mine.py").write_text(self.extension)
 
     def commit(self) -> None:
@@ -188,12 +214,16 @@ class Walker:
         self.git("commit", "--quiet", "--allow-empty", "--message", "step")
         commit = self.git("rev-parse", "HEAD")
         params = copy.deepcopy(self.params)
-        self.history.append(Revision(commit, params, self.extension, set(self.there), self.report))
+        self.history.append(Revision(commit, params, self.extension, set(self.there), dict(self.reports)))
 
     def take(self, revision: Revision) -> None:
         """Believe what that revision says."""
         self.params, self.extension = copy.deepcopy(revision.params), revision.extension
-        self.there, self.report = set(revision.there), revision.report
+        self.there, self.reports = set(revision.there), dict(revision.reports)
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(yaml.dump(content, sort_keys=False, Dumper=_Plain))
 
 
 class _Plain(yaml.SafeDumper):
@@ -209,7 +239,7 @@ def start(
     """A project in `folder` whose commands go to a server of its own, which the caller ends."""
     walker = Walker(folder, random.Random(seed), params | {"extensions": ["mine.py"]})
     walker.root.mkdir(parents=True)
-    for name in ("workflow", "profiles", "notebooks", "src/robustfront/reporting"):
+    for name in ("workflow", "profiles", "notebooks", "src/robustfront/reporting", "src/robustfront/studies"):
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(project / name, walker.root / name, ignore=ignore)
     for name in ("Snakefile", "dvc.yaml", ".gitignore", ".dvcignore"):
@@ -220,7 +250,8 @@ def start(
     forward = f"exec {sys.executable} -I -S {HERE / 'command_client.py'} {address}"
     for name in ("snakemake", "dvc", "robustfront", "stand-in"):
         _script(binaries / name, f'{forward} {name} "$@"')
-    _script(binaries / "python", f'test "$1" = -m && shift && name="$1" && shift && {forward} "$name" "$@"')
+    take = 'test "$1" = -P && shift; test "$1" = -m && shift && name="$1" && shift'
+    _script(binaries / "python", f'{take} && {forward} "$name" "$@"')
     profile = yaml.safe_load((project / "profiles" / "default" / "config.yaml").read_text())
     profile |= {"cores": 2, "scheduler": "greedy", "config": [f"command={binaries / 'stand-in'}"]}
     (walker.root / "profiles" / "walk").mkdir()
@@ -228,7 +259,7 @@ def start(
     (folder / "gitconfig").write_text("[user]\nname = a\nemail = a@b.c\n[init]\ndefaultBranch = main\n")
     server = subprocess.Popen(
         [sys.executable, HERE / "engine_server.py", address],
-        env=walker.environment | {"PYTHONPATH": f"{HERE}:{project / 'src'}"},
+        env=walker.environment | {"PYTHONPATH": f"{HERE}:{HERE.parent}:{project / 'src'}"},
     )
     deadline = time.monotonic() + 120
     while not address.exists():

@@ -1,9 +1,11 @@
-# Attack each trained run with each suite.
+# Attack each trained run: one job makes all attacks that are missing, each in files of its own, and the index that says
+# that they are there. The index's name tells which; that a file of one was lost is found when the Snakefile is read.
 
 
 rule runs:
     input:
         RESULT_FILES,
+        [AGAIN[path] for path in EVALUATED.values() if path in AGAIN],
 
 
 rule evaluate:
@@ -12,13 +14,13 @@ rule evaluate:
         images=lambda wildcards: ancient(
             f"results/datasets/{PLAN.runs[wildcards.run].dataset_id}/images.safetensors"
         ),
+        lost=lambda wildcards: AGAIN.get(EVALUATED[wildcards.run], []),
     output:
-        rows="results/runs/{run}/eval/{suite}.parquet",
-        summary="results/runs/{run}/eval/{suite}.json",
+        index="results/runs/{run}/eval/{index}.json",
     log:
-        "logs/evaluate/{run}/{suite}.log",
+        "logs/evaluate/{run}/{index}.log",
     threads: 1
     resources:
         gpu=GPU,
     shell:
-        "{ROBUSTFRONT} evaluate {wildcards.run} {wildcards.suite} > {log} 2>&1"
+        "{ROBUSTFRONT} evaluate {wildcards.run} > {log} 2>&1"

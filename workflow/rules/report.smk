@@ -1,141 +1,79 @@
-# Tables, figures and the page a person opens first. Seconds each, so other runs, another scale, other results, or other
-# reporting code refresh all of them: the page leaves a digest of what the report was made from, and while that is not
-# what is there now, STAMP is newer than the report. While it is, times mean nothing and every input is `ancient`.
-# A notebook writes the files of its name and nothing else; all of them are outputs, so that a deleted one is remade.
+# A study's tables, figures and page, and the page a person opens first. One job per study makes what is not current, each
+# table and figure by itself, and leaves a record of what all of it was made from and consists of. That a record does not
+# fit what is there any more (other runs, results, reporting code; a deleted figure) is found when the Snakefile is read;
+# while it fits, times mean nothing. A failed table or figure is shown as such, and its study gets no record.
 
-from robustfront.artefacts import Layout
 from robustfront.reporting import freshness
 
-TABLES = ["npat_table1", "npat_table2", "npat_table3", "npat_claims", "other_runs"]
-FIGURES = [
-    "npat_figure1",
-    "npat_figure2a",
-    "npat_figure2b",
-    "npat_figure3",
-    "npat_figure4",
-    "npat_figure5",
-    "npat_figure6",
-    "npat_remark31",
-    "other_runs_front",
-]
-PLAN_DIGEST = freshness.plan_digest(PLAN)
-CURRENT = freshness.is_current(
-    PLAN, Layout(Path("results")), Path("reports"), Path("notebooks")
-)
-try:
-    STAMP = [] if CURRENT else str(freshness.stamp(Path("results"), Path("reports")))
-except RobustfrontError as error:
-    raise WorkflowError(str(error)) from None
-# Stands for all results: named as inputs of every notebook, thousands of runs would take Snakemake minutes.
-RESULTS = ancient("results/complete")
-
-
-def of_report(paths):
-    """Inputs that are files of the report: while it is current, those that are there are no reason for anything."""
-    return [
-        ancient(path) if CURRENT and Path(path).exists() else path for path in paths
-    ]
-
-
-PARTS = [
-    *expand(
-        "reports/tables/{table}.{kind}",
-        table=TABLES,
-        kind=["csv", "md", "tex", "html"],
-    ),
-    *expand(
-        "reports/figures/{figure}.{kind}",
-        figure=[*FIGURES, "training_overview"],
-        kind=["svg", "png"],
-    ),
-    "reports/figures/training",
-    *expand(
-        "reports/notebooks/{name}.html", name=[*TABLES, *FIGURES, "training_curves"]
-    ),
-]
-REPORT = ["reports/index.html", "reports/metrics.json", "reports/record.json", *PARTS]
+RECORDS = {name: f"reports/{name}/record.json" for name in PLAN.studies}
+CURRENT = {
+    name: freshness.is_current(study, LAYOUT, Path("reports") / name)
+    for name, study in PLAN.studies.items()
+}
+CONTENTS = "reports/record.json"
+make_again(RECORDS[name] for name, current in CURRENT.items() if not current)
+if not freshness.contents_are_current(WHOLE, Path("reports")):
+    make_again([CONTENTS])
+REPORT = [*RECORDS.values(), CONTENTS]
 
 
 rule report:
     input:
         REPORT,
+        AGAIN.values(),
 
 
-rule results:
-    input:
-        ancient(
-            expand(
-                "results/runs/{run}/eval/{suite}.json",
-                run=PLAN.runs,
-                suite=PLAN.suites,
-            )
+for name in PLAN.studies:
+
+    rule:
+        name:
+            name
+        input:
+            RECORDS[name],
+            AGAIN.get(RECORDS[name], []),
+            [
+                AGAIN[EVALUATED[run]]
+                for run in PLAN.studies[name].runs
+                if EVALUATED[run] in AGAIN
+            ],
+        localrule: True
+
+
+def study_inputs(wildcards):
+    """The last file of each step of the study's runs."""
+    planned = PLAN.studies[wildcards.study]
+    return [
+        *(ancient(TRAINED[run][-1]) for run in planned.runs),
+        *(ancient(EVALUATED[run]) for run in planned.runs),
+        *(
+            ancient(f"results/runs/{run}/analysis/{analysis.id}.json")
+            for analysis in planned.analyses.values()
+            for run in analysis.runs
         ),
-        ancient(expand("results/runs/{run}/manifest.json", run=PLAN.runs)),
-        ancient(ANALYSES),
-    output:
-        touch("results/complete"),  # stays, so that a deleted table is made again alone
+    ]
 
 
-rule table:
+rule study:
     input:
-        source=ancient("notebooks/{table}.py"),
-        stamp=STAMP,
-        results=RESULTS,
+        study_inputs,
+        lambda wildcards: AGAIN.get(RECORDS[wildcards.study], []),
     output:
-        multiext("reports/tables/{table}", ".csv", ".md", ".tex", ".html"),
-        notebook="reports/notebooks/{table}.html",
+        "reports/{study}/record.json",
     log:
-        "logs/notebooks/{table}.log",
-    wildcard_constraints:
-        table="|".join(TABLES),
+        "logs/report/{study}.log",
     threads: 1
     shell:
-        "{ROBUSTFRONT} notebook --plan {PLAN_DIGEST} {input.source} {output.notebook} > {log} 2>&1"
+        "{ROBUSTFRONT} report {wildcards.study} > {log} 2>&1"
 
 
-rule figure:
+rule contents:
     input:
-        source=ancient("notebooks/{figure}.py"),
-        stamp=STAMP,
-        results=RESULTS,
+        [ancient(path) if CURRENT[name] else path for name, path in RECORDS.items()],
+        AGAIN.get(CONTENTS, []),
     output:
-        multiext("reports/figures/{figure}", ".svg", ".png"),
-        notebook="reports/notebooks/{figure}.html",
+        CONTENTS,
     log:
-        "logs/notebooks/{figure}.log",
-    wildcard_constraints:
-        figure="|".join(FIGURES),
+        "logs/report.log",
     threads: 1
     shell:
-        "{ROBUSTFRONT} notebook --plan {PLAN_DIGEST} {input.source} {output.notebook} > {log} 2>&1"
-
-
-rule training_curves:
-    input:
-        source=ancient("notebooks/training_curves.py"),
-        stamp=STAMP,
-        results=RESULTS,
-    output:
-        multiext("reports/figures/training_overview", ".svg", ".png"),
-        directory("reports/figures/training"),  # of each run, too many to name
-        notebook="reports/notebooks/training_curves.html",
-    log:
-        "logs/notebooks/training_curves.log",
-    threads: 1
-    shell:
-        "{ROBUSTFRONT} notebook --plan {PLAN_DIGEST} {input.source} {output.notebook} > {log} 2>&1"
-
-
-rule page:
-    input:
-        stamp=STAMP,
-        parts=of_report(PARTS),
-    output:
-        "reports/record.json",
-        "reports/metrics.json",
-        page="reports/index.html",
-    log:
-        "logs/page.log",
-    threads: 1
-    shell:
-        "{ROBUSTFRONT} page --plan {PLAN_DIGEST} > {log} 2>&1"
+        "{ROBUSTFRONT} contents > {log} 2>&1"

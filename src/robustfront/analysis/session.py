@@ -16,6 +16,7 @@ from robustfront.data.store import load
 from robustfront.devices import enough_memory
 from robustfront.jobs import workplace
 from robustfront.models import Classifier, build, nullspace
+from robustfront.planning.sources import analysis_code
 
 if TYPE_CHECKING:
     from robustfront.planning import PlannedAnalysis, PlannedRun
@@ -49,6 +50,7 @@ def _analyse(planned: PlannedRun, analysis: PlannedAnalysis, layout: Layout, dev
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "torch": torch.__version__,
         "made_from": made_from,
+        "sources": analysis_code(analysis.config),
     }
     plain = {name: array.detach().cpu().contiguous().numpy() for name, array in arrays.items()}
     records.save(records.Record(plain, facts, about), layout.analysis(planned.id, analysis.id))
@@ -66,7 +68,7 @@ def _inputs(planned: PlannedRun, analysis: PlannedAnalysis, layout: Layout) -> l
 
 
 def _subject(planned: PlannedRun, analysis: PlannedAnalysis, layout: Layout, device: torch.device) -> Subject:
-    store = load(layout.dataset(planned.dataset_id), device)
+    store = load(layout.dataset(planned.dataset_id), device, ("test",))
 
     def trained(run_id: str) -> Classifier:
         return (

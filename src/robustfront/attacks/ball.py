@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from robustfront.attacks.draws import draw
+from robustfront.attacks.draws import Source, draw
 from robustfront.config.schema import Ascent, Threat
 
 TOLERANCE = 1e-6
@@ -52,13 +52,11 @@ class Ball:
         """This ball with radius eps * factors[i] around image i of a batch; `factors` (B,) > 0."""
         return replace(self, factors=factors.view(-1, 1, 1, 1))
 
-    def start(self, x: Tensor, ascent: Ascent, generator: torch.Generator | None) -> Tensor:
+    def start(self, x: Tensor, ascent: Ascent, generator: Source | None) -> Tensor:
         """The first iterate of an ascent: x, x + start_std * N(0, I), or uniform in the norm ball; projected.
 
-        `generator` lives on the device of `x`, and may be that of a part of a batch (`draws`); None: torch's
-        global one.
+        `generator` is any that `draws.draw` takes; a plain one lives on the device of `x`.
         """
-
         if ascent.start == "none":
             return self.project(x, x)
         if ascent.start == "gaussian":

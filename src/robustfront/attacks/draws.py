@@ -1,13 +1,21 @@
-"""Random numbers of a batch that is worked on in parts: each image gets those of the whole batch.
+"""Random numbers of batches that may be cut differently: each image gets the same ones all the same.
 
-A batch is shared out to several devices, or halved where memory runs out. Neither may change what is drawn.
+In training a batch is shared out to several devices, or halved where memory runs out: a `PartGenerator` draws
+for the whole batch. An evaluation attacks images of one split in any batches: `ByPosition` draws for an image
+by where it lies in the split.
 """
 
+from __future__ import annotations
+
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
+
+BLOCK = 64
+"""Images that `ByPosition` draws for at once."""
 
 
 class PartGenerator(torch.Generator):
@@ -19,19 +27,55 @@ class PartGenerator(torch.Generator):
     rows: slice | None = None
     batch: int = 0
 
-    def take(self, rows: slice, batch: int) -> "PartGenerator":
+    def take(self, rows: slice, batch: int) -> PartGenerator:
         """From now on the tensors drawn for are `rows` of a batch of `batch` images."""
         self.rows, self.batch = rows, batch
         return self
 
 
-def draw(kind: Callable[..., Tensor], like: Tensor, generator: torch.Generator | None, *shape: int) -> Tensor:
+class ByPosition:
+    """Draws for the images at `positions` of a split, int64 (B,), whatever else is in the batch.
+
+    The numbers of an image depend on `seed`, on its position and on how many times was drawn before. They are
+    drawn on the CPU, so they are the same for every device.
+    """
+
+    def __init__(self, seed: int, positions: Tensor) -> None:
+        self.seed, self.positions = seed, positions.cpu()
+        self._draws = 0
+
+    def draw(self, kind: Callable[..., Tensor], like: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """`kind` of shape `shape`, with the type and on the device of `like`."""
+        blocks, block_of = (self.positions // BLOCK).unique(return_inverse=True)
+        drawn = torch.cat(
+            [
+                kind((BLOCK, *shape[1:]), generator=self._generator(block), dtype=like.dtype)
+                for block in blocks.tolist()
+            ]
+        )
+        self._draws += 1
+        return drawn[block_of * BLOCK + self.positions % BLOCK].to(like.device)
+
+    def _generator(self, block: int) -> torch.Generator:
+        content = f"{self.seed} {self._draws} {block}".encode()
+        seed = int.from_bytes(hashlib.sha256(content).digest()[:8], "big", signed=True)
+        return torch.Generator().manual_seed(seed)
+
+
+Source = torch.Generator | ByPosition
+"""Where an attack's random numbers come from."""
+
+
+def draw(kind: Callable[..., Tensor], like: Tensor, source: Source | None, *shape: int) -> Tensor:
     """`kind` (torch.rand or torch.randn) of shape `shape`, by default that of `like`, whose images it is for.
 
-    The first dimension counts images: a `PartGenerator` draws for its whole batch and keeps its rows.
+    The first dimension counts images: a `PartGenerator` draws for its whole batch and keeps its rows. None:
+    torch's global generator.
     """
     shape = shape or tuple(like.shape)
-    options: dict[str, Any] = {"generator": generator, "dtype": like.dtype, "device": like.device}
-    if isinstance(generator, PartGenerator) and generator.rows is not None:
-        return kind((generator.batch, *shape[1:]), **options)[generator.rows]
+    if isinstance(source, ByPosition):
+        return source.draw(kind, like, shape)
+    options: dict[str, Any] = {"generator": source, "dtype": like.dtype, "device": like.device}
+    if isinstance(source, PartGenerator) and source.rows is not None:
+        return kind((source.batch, *shape[1:]), **options)[source.rows]
     return kind(shape, **options)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from robustfront import losses
 from robustfront.attacks import objectives
 from robustfront.attacks.ball import Ball
+from robustfront.attacks.draws import Source
 from robustfront.attacks.objectives import Objective
 from robustfront.config.schema import Ascent
 
@@ -34,7 +35,7 @@ def pgd(
     ascent: Ascent,
     *,
     objective: Objective = objectives.ce,
-    generator: torch.Generator | None = None,
+    generator: Source | None = None,
     feature_gradient: FeatureGradient | None = None,
     first: Classifier | None = None,
 ) -> Tensor:
@@ -87,7 +88,7 @@ def iterates(
     ascent: Ascent,
     *,
     objective: Objective = objectives.ce,
-    generator: torch.Generator | None = None,
+    generator: Source | None = None,
     feature_gradient: FeatureGradient | None = None,
     first: Classifier | None = None,
 ) -> Iterator[Tensor]:

@@ -15,30 +15,31 @@ import click
 from robustfront import __version__
 from robustfront.cli import upkeep
 from robustfront.cli.options import Options
-from robustfront.errors import Interrupted, RobustfrontError
+from robustfront.errors import Interrupted, ReportIncomplete, RobustfrontError
+from robustfront.jobs import remembered
 
 if TYPE_CHECKING:
     from types import FrameType
 
 STOPPED = "error: stopped; finished work is kept: run the same command again to go on"
-_planned = click.option(
-    "--plan", "planned", default=None, help="Refuse unless params.yaml still asks for this (a digest)."
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__)
+@click.version_option(__version__, prog_name="robustfront")
 @click.option(
     "--params", type=click.Path(path_type=Path), default=Path("params.yaml"), help="The file of numbers."
 )
 @click.option("--scale", default=None, help="Which scale; by default the one params.yaml selects.")
+@click.option("--study", "studies", multiple=True, help="Make and report this study alone; may be repeated.")
 @click.option(
     "--results", type=click.Path(path_type=Path), default=Path("results"), help="Where artefacts lie."
 )
 @click.pass_context
-def cli(context: click.Context, params: Path, scale: str | None, results: Path) -> None:
+def cli(
+    context: click.Context, params: Path, scale: str | None, studies: tuple[str, ...], results: Path
+) -> None:
     """Train, attack and compare adversarially robust networks. `snakemake` calls these verbs for you."""
-    context.obj = Options(params, scale, results)
+    context.obj = Options(params, scale, studies, results)
 
 
 @cli.command()
@@ -69,9 +70,11 @@ def prepare(options: Options) -> None:
     """Write the resolved config.yaml of every planned run, and date back files from the future."""
     from robustfront.artefacts import date_back
     from robustfront.planning.files import write_configs
+    from robustfront.upkeep.neighbours import register
 
     write_configs(options.plan, options.results)
-    for folder in (options.results, options.reports, upkeep.NOTEBOOKS):
+    register(options.all_plans, options.params, options.results, options.reports)
+    for folder in (options.results, options.reports):
         date_back(folder)
 
 
@@ -110,13 +113,13 @@ def train(options: Options, run_id: str, device: str, devices: int, compiled: bo
 
     if devices > 1:
         where = ["--params", options.params, "--scale", options.plan.scale, "--results", options.results]
-        command = [sys.executable, "-m", "robustfront", *map(str, where), "train", run_id]
+        command = [sys.executable, "-P", "-m", "robustfront", *map(str, where), "train", run_id]
         command += ["--compile" if compiled else "--no-compile"]  # or the environment would decide
         sys.exit(launch(command, choose_devices(device, devices)))
     from robustfront.training.session import train as train_run
 
     chosen = choose_device(device)
-    with joined(chosen) as world:
+    with remembered(options.layout, run_id, "train"), joined(chosen) as world:
         train_run(planned, options.plan.methods, options.layout, chosen, world, compiled)
 
 
@@ -138,17 +141,16 @@ def projector(options: Options, projector_id: str) -> None:
 
 @cli.command()
 @click.argument("run_id")
-@click.argument("suite_id")
 @click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
 @click.pass_obj
-def evaluate(options: Options, run_id: str, suite_id: str, device: str) -> None:
-    """Attack a trained run with one suite."""
-    planned = options.pick(options.plan.runs, run_id, "run")
-    suite = options.pick(options.plan.suites, suite_id, "suite")
-    from robustfront.devices import choose_device
+def evaluate(options: Options, run_id: str, device: str) -> None:
+    """Make all attacks and checks that are wanted of a trained run and not there yet."""
+    plan = options.plan
+    planned = options.pick(plan.runs, run_id, "run")
     from robustfront.evaluation.session import evaluate_run
 
-    evaluate_run(planned, suite, suite_id, options.layout, choose_device(device))
+    with remembered(options.layout, run_id, "evaluate"):
+        evaluate_run(planned, plan.evaluations[run_id], plan.index(run_id), options.layout, device)
 
 
 @cli.command()
@@ -163,47 +165,51 @@ def analyse(options: Options, run_id: str, analysis_id: str, device: str) -> Non
     from robustfront.analysis.session import analyse_run
     from robustfront.devices import choose_device
 
-    analyse_run(options.plan.runs[run_id], analysis, options.layout, choose_device(device))
+    chosen = choose_device(device)
+    with remembered(options.layout, run_id, "analyse"):
+        analyse_run(options.plan.runs[run_id], analysis, options.layout, chosen)
 
 
 @cli.command()
-@click.argument("source", type=click.Path(path_type=Path))
-@click.argument("html", type=click.Path(path_type=Path))
+@click.argument("studies", nargs=-1)
 @click.option(
-    "--reports", type=click.Path(path_type=Path), default=Path("reports"), help="Where tables and figures go."
+    "--reports", type=click.Path(path_type=Path), default=None, help="Where tables, figures and pages go."
 )
-@_planned
+@click.option(
+    "--partial", is_flag=True, help="What is not there is said, and no error; the contents page, too."
+)
 @click.pass_obj
-def notebook(options: Options, source: Path, html: Path, reports: Path, planned: str | None) -> None:
-    """Execute a notebook, which writes its tables and figures, and export it as HTML."""
-    options.check_plan(planned)
-    from robustfront.reporting import freshness
-    from robustfront.reporting.notebooks import execute
+def report(options: Options, studies: tuple[str, ...], reports: Path | None, partial: bool) -> None:
+    """Make what is not current of the tables, figures and page of studies; of all if none is named.
 
-    freshness.invalidate(reports)
+    A table or figure that cannot be made is marked as such on the page. Exit code 1 then, and if results are
+    missing.
+    """
+    plan, folder = options.plan, reports or options.reports
+    chosen = [options.pick(plan.studies, name, "study") for name in studies or plan.studies]
+    from robustfront.reporting import contents as pages
+    from robustfront.studies.report import report as make
 
-    parameters = {
-        "params": str(options.params.resolve()),
-        "scale": options.scale or "",
-        "results": str(options.results.resolve()),
-        "reports": str(reports.resolve()),
-    }
-    execute(source, html, parameters)
+    complaints = [
+        complaint
+        for study in chosen
+        for complaint in make(study, options.layout, folder / study.study.name, options.params)
+    ]
+    if partial:
+        pages.write_contents(options.whole_plan, options.layout, folder)
+    elif complaints:
+        raise ReportIncomplete("\n".join(complaints))
 
 
 @cli.command()
-@click.option(
-    "--reports", type=click.Path(path_type=Path), default=Path("reports"), help="Where the page goes."
-)
-@_planned
+@click.option("--reports", type=click.Path(path_type=Path), default=None, help="Where the page goes.")
 @click.pass_obj
-def page(options: Options, reports: Path, planned: str | None) -> None:
-    """Write reports/index.html, the page to open first."""
-    options.check_plan(planned)
-    plan = options.plan
-    from robustfront.reporting.page import write_page
+def contents(options: Options, reports: Path | None) -> None:
+    """Write reports/index.html, the page to open first, and the numbers for DVC."""
+    plan = options.whole_plan
+    from robustfront.reporting.contents import write_contents
 
-    write_page(plan, options.results, reports)
+    write_contents(plan, options.layout, reports or options.reports)
 
 
 for verb in upkeep.VERBS:

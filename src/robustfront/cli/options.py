@@ -1,4 +1,4 @@
-"""What all verbs share: where params.yaml is, which scale, where artefacts lie."""
+"""What all verbs share: where params.yaml is, which scale and studies, where artefacts lie."""
 
 from __future__ import annotations
 
@@ -18,24 +18,40 @@ T = TypeVar("T")
 
 @dataclass
 class Options:
-    """What the whole command shares: where params.yaml is, which scale, where results go."""
+    """What the whole command shares. `studies`: those that it is narrowed to; none: all."""
 
     params: Path
     scale: str | None
+    studies: tuple[str, ...]
     results: Path
 
     @cached_property
     def plan(self) -> Plan:
+        """What is to be made and reported."""
         from robustfront.planning import load_plan
 
-        return load_plan(self.params, self.scale)
+        return load_plan(self.params, self.scale, self.studies)
 
-    @property
+    @cached_property
+    def whole_plan(self) -> Plan:
+        """That of all studies: what upkeep looks at."""
+        from robustfront.planning import load_plan
+
+        return self._with_known_studies(load_plan(self.params, self.scale))
+
+    @cached_property
     def all_plans(self) -> list[Plan]:
-        """Those of every scale."""
+        """Those of every scale, with all studies."""
         from robustfront.planning import load_plans
 
-        return [*load_plans(self.params).values()]
+        return [self._with_known_studies(plan) for plan in load_plans(self.params).values()]
+
+    def _with_known_studies(self, plan: Plan) -> Plan:
+        """The plan of all studies. ConfigError if one that is asked for is not among them."""
+        from robustfront.config.studies import pick
+
+        pick([*self.studies], [*plan.studies, *plan.absent], str(self.params))
+        return plan
 
     @property
     def reports(self) -> Path:
@@ -50,7 +66,7 @@ class Options:
         from robustfront.config.validation import did_you_mean
 
         if wanted not in known:
-            ids = [key for key, item in known.items() if wanted in _names(item)]
+            ids = [key for key, item in known.items() if _is_called(item, wanted)]
             meant = f" (that is a name: write its id, {' or '.join(ids)})" if ids else ""
             raise ConfigError(
                 f"{self.params}: scale '{self.plan.scale}' has no {what} {wanted!r}"
@@ -58,16 +74,9 @@ class Options:
             )
         return known[wanted]
 
-    def check_plan(self, digest: str | None) -> None:
-        """ConfigError if the plan is not the one with that digest: a report must not mix two versions."""
-        plan = self.plan
-        from robustfront.reporting.freshness import plan_digest
 
-        if digest not in (None, plan_digest(plan)):
-            raise ConfigError(f"{self.params}: was edited while `snakemake` ran; start it again")
+def _is_called(item: object, name: str) -> bool:
+    """Whether params call a run or a data set so; other things have an id alone."""
+    from robustfront.planning import PlannedRun
 
-
-def _names(item: object) -> list[str]:
-    """What params.yaml calls a run, a data set or a suite; other things have an id alone."""
-    names: list[str] = getattr(item, "names", None) or [getattr(item, "name", "")]
-    return names
+    return item.is_called(name) if isinstance(item, PlannedRun) else getattr(item, "name", None) == name

@@ -13,8 +13,6 @@ from robustfront.cli.options import Options
 if TYPE_CHECKING:
     from robustfront.upkeep.status import Status
 
-NOTEBOOKS = Path("notebooks")
-
 
 @click.command()
 @click.pass_obj
@@ -23,7 +21,7 @@ def status(options: Options) -> None:
     found = _status(options)
     from robustfront.upkeep.status import render
 
-    click.echo(render(found, options.plan))
+    click.echo(render(found, options.whole_plan))
     sys.exit(0 if found.is_clean else 1)
 
 
@@ -32,7 +30,7 @@ def status(options: Options) -> None:
 @click.pass_obj
 def why(options: Options, run: str) -> None:
     """Say why a run, given by id or name, will or will not be done again."""
-    plan = options.plan
+    plan = options.whole_plan
     from robustfront.upkeep.why import why as explain
 
     click.echo("\n".join(explain(plan, options.layout, run)))
@@ -52,9 +50,9 @@ def prune(options: Options, stale: bool, yes: bool) -> None:
     from robustfront.reporting.wording import size
     from robustfront.upkeep import prune as pruning
 
-    found = pruning.orphans(plans, options.layout, options.reports)
+    found = pruning.orphans(plans, options.layout, options.reports, options.params)
     if stale:
-        found += pruning.stale(options.plan, options.layout)
+        found += pruning.stale(options.whole_plan, options.layout, options.params)
         found = list(dict.fromkeys(found))
     for orphan in found:
         click.echo(f"{orphan.kind} {orphan.path}  {size(orphan.bytes)}")
@@ -84,7 +82,7 @@ def snapshot(options: Options) -> None:
     from robustfront.planning import load_plan
     from robustfront.upkeep.snapshot import snapshot as record
 
-    click.echo(record(options.plan, found, load_plan(options.params).scale))
+    click.echo(record(options.whole_plan, found, load_plan(options.params).scale))
 
 
 @click.command()
@@ -112,10 +110,10 @@ def reproduce(folder: Path, out: Path, raw: Path, extensions: tuple[Path, ...], 
 
 
 def _status(options: Options) -> Status:
-    plan, plans = options.plan, options.all_plans
+    plan, plans = options.whole_plan, options.all_plans
     from robustfront.upkeep.status import status as look
 
-    return look(plan, plans, options.layout, options.reports, NOTEBOOKS)
+    return look(plan, plans, options.layout, options.reports, options.params)
 
 
 VERBS = (snapshot, status, why, prune, verify, reproduce)

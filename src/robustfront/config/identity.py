@@ -1,11 +1,29 @@
-"""Identity: the hash of a resolved config. Equal configs have equal ids, on any machine."""
+"""Identity: the hash of a resolved config. Equal configs have equal ids, on any machine, later on too.
+
+What is hashed is a config's `content`: its values without those that are as they were before their field
+existed (`lasting`). So a field that is added changes no id.
+"""
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from robustfront.config.analyses import Analysis
-from robustfront.config.schema import Dataset, Run, Suite
+from robustfront.config.evaluations import Evaluation
+from robustfront.config.lasting import Config, content, restored
+from robustfront.config.schema import Dataset, Run
+
+__all__ = [
+    "analysis_id",
+    "content",
+    "dataset_id",
+    "digest",
+    "evaluation_id",
+    "index_id",
+    "restored",
+    "run_digest",
+]
 
 
 def digest(value: dict[str, Any], length: int = 8) -> str:
@@ -20,22 +38,32 @@ def dataset_id(dataset: Dataset) -> str:
     return f"{dataset.name}-{digest(images)}"
 
 
-def suite_id(suite: Suite) -> str:
-    """Identity of what is attacked how; the order of the attacks changes no result."""
-    return f"{suite.name}-{digest(suite.model_dump(mode='json', exclude={'name'}) | _DRAWN, 6)}"
+def evaluation_id(evaluation: Evaluation) -> str:
+    """Identity of one attack, on whichever run. Names that users give to attacks and outcomes are no part."""
+    attack, decisive = evaluation.attack, content(evaluation)
+    if attack.kind == "pgd":
+        decisive["attack"]["also"] = sorted(set(attack.also.values()))
+    if attack.kind != "autoattack":  # the others draw their random numbers image by image
+        del decisive["batch_size"]
+    return f"{attack.label}-{digest(decisive, 6)}"
+
+
+def index_id(evaluation_ids: Iterable[str]) -> str:
+    """Identity of a list of evaluations, in whatever order."""
+    return f"index-{digest({'evaluations': sorted(evaluation_ids)}, 6)}"
 
 
 def analysis_id(name: str, analysis: Analysis, rank_tolerance: float) -> str:
     """Identity of what is computed, on whichever runs; the tolerance decides which null space is meant."""
-    content = analysis.model_dump(mode="json", exclude={"runs"}) | _DRAWN
+    computed = {key: value for key, value in content(analysis).items() if key != "runs"} | _DRAWN
     if analysis.needs_start:
-        content["rank_tolerance"] = rank_tolerance
-    return f"{name}-{digest(content, 6)}"
+        computed["rank_tolerance"] = rank_tolerance
+    return f"{name}-{digest(computed, 6)}"
 
 
-def run_digest(run: Run) -> str:
-    """Hash of everything that decides the weights."""
-    return digest(run.model_dump(mode="json", exclude={"dataset"}) | {"dataset": _identity(run.dataset)})
+def run_digest(run: Run, params: Config) -> str:
+    """Hash of everything that decides the weights. `params` are the run's, as their method's own model."""
+    return digest(content(run) | {"params": content(params), "dataset": _identity(run.dataset)})
 
 
 _DRAWN = {"subset": "stratified"}
@@ -45,7 +73,8 @@ _TRAINING_ONLY = {"name", "normalisation", "augmentation"}
 
 
 def _identity(dataset: Dataset) -> dict[str, Any]:
-    """Without the published column shown beside ours, and without the place of files that a checksum pins."""
-    pinned = dataset.source != "npz" or dataset.checksums is not None
-    content = dataset.model_dump(mode="json", exclude={"published_as", *(("path",) if pinned else ())})
-    return content | (_DRAWN if dataset.splits.test_limit is not None else {})
+    """Without the place of files that a checksum pins."""
+    found = content(dataset)
+    if dataset.source != "npz" or dataset.checksums is not None:
+        del found["path"]
+    return found | (_DRAWN if dataset.splits.test_limit is not None else {})

@@ -7,14 +7,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Layer:
-    """A mapping, and the key of params.yaml under which the user wrote it ("" for the whole file)."""
+    """A mapping, and the key under which the user wrote it ("" for the whole file).
+
+    `file`: where, if it is another file than the one that is being read.
+    """
 
     where: str
     data: Mapping[str, Any]
+    file: str = ""
 
     def at(self, key: str) -> "Layer":
         """The layer of what stands under `key`, empty if nothing does."""
-        return Layer(dotted(self.where, key), self.data.get(key, {}))
+        return Layer(dotted(self.where, key), self.data.get(key, {}), self.file)
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,9 +45,13 @@ def flatten(layers: Sequence[Layer]) -> dict[str, Any]:
 
 def written_at(layers: Sequence[Layer], path: Sequence[str | int]) -> str:
     """The full key of `path` in the uppermost layer that has it, or has the longest beginning of it."""
-    depths = [_depth(layer.data, path) for layer in layers]
-    best = max(range(len(layers)), key=lambda index: (depths[index], index))
-    return dotted(layers[best].where, *path)
+    return dotted(_uppermost(layers, path).where, *path)
+
+
+def place(layers: Sequence[Layer], path: Sequence[str | int], source: str) -> str:
+    """`<file>: <key>` of `path` where it was written; `source` is the file that is being read."""
+    file, key = _uppermost(layers, path).file or source, written_at(layers, path)
+    return f"{file}: {key}" if key else file
 
 
 def dotted(where: str, *path: str | int) -> str:
@@ -56,6 +64,11 @@ def dotted(where: str, *path: str | int) -> str:
             name = part if part.isprintable() and part else repr(part)
             text += f".{name}" if text else name
     return text
+
+
+def _uppermost(layers: Sequence[Layer], path: Sequence[str | int]) -> Layer:
+    depths = [_depth(layer.data, path) for layer in layers]
+    return layers[max(range(len(layers)), key=lambda index: (depths[index], index))]
 
 
 def _depth(data: Any, path: Sequence[str | int]) -> int:

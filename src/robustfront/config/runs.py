@@ -1,10 +1,10 @@
-"""The entries of `runs:` in params.yaml, with the runs that each `sweep` among them stands for."""
+"""The entries of `runs:` in a study's params, with the runs that each `sweep` among them stands for."""
 
 import itertools
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
@@ -71,6 +71,18 @@ def expand(name: str, data: Mapping[str, Any], source: str) -> list[NamedRun]:
         swept = validate(RunEntry, layers, source=source)
         runs.append(NamedRun("-".join([name, *map(_word, values)]), swept, layers))
     return runs
+
+
+def matched_to_starts(
+    entry: str, names: Mapping[str, list[str]], runs: Mapping[str, NamedRun]
+) -> Iterator[NamedRun]:
+    """The runs of an entry. An `init` that is a sweep means its run of the same values."""
+    for name in names[entry]:
+        run, start = runs[name], runs[name].entry.init
+        match = f"{start}{name.removeprefix(entry)}"
+        if start not in runs and match in names.get(start or "", []):
+            run = replace(run, entry=run.entry.model_copy(update={"init": match}))
+        yield run
 
 
 def _check_sweep(sweep: Mapping[str, list[Any]], where: str) -> None:

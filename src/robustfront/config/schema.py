@@ -1,14 +1,16 @@
-"""What a fully resolved run, data set, threat model or suite consists of: one typed model each.
+"""What a fully resolved run, data set or threat model consists of: one typed model each.
 
 Everything here is immutable, refuses unknown keys and can be hashed (`identity.digest`). Units stand in
 the field descriptions. Nothing in this module computes.
 """
 
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
+from pydantic import BeforeValidator, Field, Strict, model_validator
 
+from robustfront.config.lasting import Config, added
 from robustfront.config.quantities import (
     Count,
     Flag,
@@ -21,18 +23,11 @@ from robustfront.config.quantities import (
     Seed,
     Share,
 )
-from robustfront.config.validation import did_you_mean
-
-
-class Config(BaseModel):
-    """Base of all configuration: immutable, no unknown keys. `quantities` has numbers that refuse texts."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 # --------------------------------------------------------------------------------------------- data
 class Splits(Config):
-    """How many images each split takes. Train, validation and test never share an image."""
+    """How many images each split takes, and which. Train, validation and test never share an image."""
 
     train: Count | None = Field(None, description="training images; null: all that are left over")
     validation: Count = Field(description="images held out of the official training part for model selection")
@@ -42,14 +37,52 @@ class Splits(Config):
     test_limit: Count | None = Field(
         None, description="keep only so many test images, drawn by `seed`; null: all"
     )
-    seed: Seed = Field(0, description="draws the validation images and parts of the other splits")
+    seed: Seed = Field(0, description="draws what `rule` draws, and parts of the test images")
+    rule: Literal["stratified", "random", "last", "last-per-class"] = added(
+        "stratified",
+        before="stratified",
+        description="validation images: drawn by class, or regardless of it; or the last ones of the files, "
+        "or of each class in them",
+    )
 
 
-class Augmentation(Config):
+class CropFlip(Config):
+    """Zero padding and a random crop of the image's size, then a random flip."""
+
+    kind: Literal["crop-flip"] = added("crop-flip", before="crop-flip")
     pad: Annotated[int, Strict()] = Field(
         0, ge=0, le=16, description="zero padding in pixels before a random crop; 0: no crop"
     )
     flip: Flag = Field(False, description="random horizontal flip")
+
+
+class CropFlipRotate(Config):
+    """Crop and flip, then a rotation about the centre: nearest pixel, zeros where there is no image."""
+
+    kind: Literal["crop-flip-rotate"] = "crop-flip-rotate"
+    pad: Annotated[int, Strict()] = Field(0, ge=0, le=16, description="as of crop-flip")
+    flip: Flag = Field(False, description="as of crop-flip")
+    degrees: Annotated[float, Strict()] = Field(
+        gt=0, le=180, description="the angle is drawn uniformly from -degrees to degrees"
+    )
+
+
+class NoAugmentation(Config):
+    """Images as they are."""
+
+    kind: Literal["none"] = "none"
+
+
+def _crop_flip_unless_said(data: Any) -> Any:
+    """A mapping without a kind is of the first there was."""
+    return {"kind": "crop-flip", **data} if isinstance(data, Mapping) else data
+
+
+Augmentation = Annotated[
+    CropFlip | CropFlipRotate | NoAugmentation,
+    Field(discriminator="kind"),
+    BeforeValidator(_crop_flip_unless_said),
+]
 
 
 class Normalisation(Config):
@@ -68,6 +101,8 @@ class Normalisation(Config):
 class Dataset(Config):
     """A data set as a run sees it: where the images come from, how they are split and augmented."""
 
+    gone: ClassVar[frozenset[str]] = frozenset({"published_as"})
+
     name: Name = Field(description="the key in params.yaml; part of every run's directory name")
     source: Literal["digits", "mnist", "cifar10", "svhn", "npz"]
     path: str | None = Field(
@@ -80,10 +115,7 @@ class Dataset(Config):
     )
     splits: Splits
     normalisation: Normalisation
-    augmentation: Augmentation = Augmentation()
-    published_as: Literal["CIFAR10", "SVHN"] | None = Field(
-        None, description="data set of the paper's numbers shown beside ours"
-    )
+    augmentation: Augmentation = CropFlip()
 
 
 # -------------------------------------------------------------------------------------------- model
@@ -170,62 +202,6 @@ class Ascent(Config):
     )
     start_std: Length = Field(0.001, description="standard deviation of the gaussian start")
     restarts: Count = 1
-
-
-class PGDEvaluation(Ascent):
-    """PGD as an evaluation attack."""
-
-    kind: Literal["pgd"] = "pgd"
-    objective: Literal["ce", "dlr", "margin"] = "ce"
-
-
-class AutoAttackEvaluation(Config):
-    """AutoAttack: by its authors' code (pyautoattack), or `standard` by our own, which is faster.
-
-    `fast` differs from `reference` by rounding only. `fast-bf16` moreover lets FAB-T and Square search in
-    bfloat16; what they find counts only if it also fools the network in float32.
-    """
-
-    kind: Literal["autoattack"] = "autoattack"
-    version: Literal["standard", "plus", "rand"] = "standard"
-    engine: Literal["reference", "fast", "fast-bf16"] = "reference"
-
-    @model_validator(mode="after")
-    def engine_has_version(self) -> "AutoAttackEvaluation":
-        if self.engine != "reference" and self.version != "standard":
-            raise ValueError(f"engine {self.engine!r} has version 'standard' only; set engine to 'reference'")
-        return self
-
-
-EvaluationAttack = Annotated[PGDEvaluation | AutoAttackEvaluation, Field(discriminator="kind")]
-
-
-class Suite(Config):
-    """A named list of attacks run one after the other on the same test images inside one threat model."""
-
-    name: Name
-    threat: Threat
-    attacks: dict[Name, EvaluationAttack] = Field(
-        description="name -> attack, in order; clean is always first"
-    )
-    samples: dict[str, Count] = Field(
-        {},
-        description="attack -> only so many test images, drawn by `seed` with the shares of their classes: "
-        "the same for every model, and fewer are among more",
-    )
-    batch_size: Count = Field(500, description="images per batch; adversarial rows depend on it")
-    seed: Seed = 0
-    masking: Flag = Field(True, description="also run the gradient-masking checks")
-
-    @model_validator(mode="after")
-    def names_are_known_and_free(self) -> "Suite":
-        for name in self.samples:
-            if name not in self.attacks:
-                raise ValueError(f"samples: unknown attack {name!r}{did_you_mean(name, self.attacks)}")
-        for name in ("clean", "worst-case"):
-            if name in self.attacks:
-                raise ValueError(f"attacks: '{name}' is the name of a row of the results; choose another")
-        return self
 
 
 # ----------------------------------------------------------------------------------------- training

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from robustfront.config.layers import Layer, flatten, written_at
+from robustfront.config.layers import Layer, flatten, place
 from robustfront.errors import ConfigError
 
 M = TypeVar("M", bound=BaseModel)
@@ -61,21 +61,28 @@ def describe(value: object) -> str:
     return shortener.repr(value)
 
 
+def chain(names: Sequence[str]) -> str:
+    """`a -> b -> a`, the middle left out where it is long."""
+    shown = names if len(names) <= LISTED else [*names[: LISTED - 1], "...", names[-1]]
+    return " -> ".join(shown)
+
+
 def validate(model: type[M], layers: Sequence[Layer], *, source: str, known: Collection[str] = ()) -> M:
     """The layers, later ones over earlier ones, as a `model`.
 
-    ConfigError with a line per problem, each naming the key where the file `source` has it. `known` are keys,
-    beside the model's own, that a misspelt one of the first level may have meant.
+    ConfigError with a line per problem, each naming file and key where it was written; `source` is the file
+    of the layers that name none. `known` are keys, beside the model's own, that a misspelt one of the first
+    level may have meant.
     """
     data = flatten(layers)
     try:
         return model.model_validate(data)
     except ValidationError as error:
         findings = [_finding(problem, model, data, known) for problem in error.errors(include_url=False)]
-    lines = _lines(findings, layers)
+    lines = _lines(findings, layers, source)
     if len(lines) > LISTED:
-        lines = [*lines[:LISTED], f"and {len(lines) - LISTED} more problems"]
-    raise ConfigError("\n".join(f"{source}: {line}" for line in lines))
+        lines = [*lines[:LISTED], f"{source}: and {len(lines) - LISTED} more problems"]
+    raise ConfigError("\n".join(lines))
 
 
 class _Finding(NamedTuple):
@@ -86,8 +93,8 @@ class _Finding(NamedTuple):
     phrase: str
 
 
-def _lines(findings: list[_Finding], layers: Sequence[Layer]) -> list[str]:
-    """`key = value: phrase`, a line per key. pydantic has a finding for each kind of value a key may have."""
+def _lines(findings: list[_Finding], layers: Sequence[Layer], source: str) -> list[str]:
+    """`file: key = value: phrase`, a line per key. pydantic has a finding for each kind of value there."""
     by_path: dict[_Path, list[_Finding]] = {}
     for finding in findings:
         by_path.setdefault(finding.path, []).append(finding)
@@ -98,7 +105,7 @@ def _lines(findings: list[_Finding], layers: Sequence[Layer]) -> list[str]:
             continue  # one of the kinds it may have fits, apart from what is below
         first, *others = dict.fromkeys(finding.phrase for finding in found)
         phrase = " or ".join([first, *(other.removeprefix("must be ") for other in others)])
-        key, value = written_at(layers, path), found[0].value
+        key, value = place(layers, path, source), found[0].value
         lines.append(f"{key} = {value}: {phrase}" if value else f"{key}: {phrase}")
     return lines
 

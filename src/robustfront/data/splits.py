@@ -1,10 +1,15 @@
-"""Which images train, select and test: explicit, seeded, disjoint.
+"""Which images train, select and test: explicit, reproducible, disjoint.
 
-The draw is stratified: validation images, and a training subset if one is asked for, keep the class
-proportions of the images they come from. Exactly: images are put into an order of which every prefix of k
-has, for each class, its share of k rounded to nearest (Sainte-Lague apportionment); validation is its
-first part, training what follows. So, for one seed, another training size leaves the validation images as
-they are, and a smaller training set is contained in a larger one.
+The images are put into an order; training takes from its front and validation is its end. So, for one seed,
+another training size leaves the validation images as they are, and a smaller training set is contained in a
+larger one. The order is that of `splits.rule`:
+
+- `stratified`: drawn by the seed so that both parts keep the class proportions of the images they come from.
+  Exactly: of the order they are drawn in, every prefix of k has, for each class, its share of k rounded to
+  nearest (Sainte-Lague apportionment); validation is its first part, training what follows.
+- `random`: drawn by the seed, whatever the classes are.
+- `last`: that of the files. Validation is the last so many images.
+- `last-per-class`: validation is, of each class, its share of the last ones in the files.
 """
 
 from typing import NamedTuple
@@ -25,7 +30,7 @@ class Indices(NamedTuple):
 
 
 def split(splits: Splits, labels: np.ndarray, official_test: np.ndarray | None) -> Indices:
-    """Draws the splits from the `labels` (N,) of the official training part and those of the test part.
+    """Makes the splits from the `labels` (N,) of the official training part and those of the test part.
 
     The last images of the training part are the test if the config asks for a number of them; they are not
     drawn, so the seed does not change the test. ConfigError if there are too few images, or no test part.
@@ -45,14 +50,28 @@ def split(splits: Splits, labels: np.ndarray, official_test: np.ndarray | None) 
             f"splits: the official training part has {len(labels)} images, too few for {len(labels) - pool} "
             f"test + {splits.validation} validation + {splits.train or 'any'} training images"
         )
-    order = stratified_order(labels[:pool], splits.seed)
-    validation, rest = order[: splits.validation], order[splits.validation :]
+    order = _order(splits, labels[:pool])
+    rest, validation = np.split(order, [pool - splits.validation])
     return Indices(
         train=np.sort(rest[: splits.train]),
         validation=np.sort(validation),
         test=test[subset(test_labels, splits.test_limit or len(test), splits.seed)],
         official_test=splits.test == "official",
     )
+
+
+def _order(splits: Splits, labels: np.ndarray) -> np.ndarray:
+    """The images by the rule: a permutation (N,). Training takes from its front, validation from its end."""
+    files = np.arange(len(labels))
+    match splits.rule:
+        case "stratified":
+            return np.roll(stratified_order(labels, splits.seed), -splits.validation)
+        case "random":
+            return np.roll(_shuffled(len(labels), splits.seed), -splits.validation)
+        case "last":
+            return files
+        case "last-per-class":
+            return _stratified(labels, files[::-1])[::-1]
 
 
 def subset(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
@@ -64,16 +83,25 @@ def subset(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 
 def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
-    """A random permutation (N,) of which every prefix is stratified by class.
+    """A random permutation (N,) of which every prefix is stratified by class."""
+    return _stratified(labels, _shuffled(len(labels), seed))
 
-    The j-th image (from 0) of a class of n, in random order, has the key (j + 1/2) / n; images are sorted by
-    key, ties at random.
-    """
+
+def _shuffled(count: int, seed: int) -> np.ndarray:
+    """A random permutation (count,)."""
     # Raw PCG64 output: unlike numpy's shuffles, its stream never changes between numpy versions (NEP 19).
-    shuffled = np.argsort(np.random.PCG64(seed).random_raw(len(labels)), kind="stable")
-    classes = labels[shuffled]
+    return np.argsort(np.random.PCG64(seed).random_raw(count), kind="stable")
+
+
+def _stratified(labels: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """The permutation `order` (N,) rearranged so that every prefix is stratified by class.
+
+    The j-th image (from 0) of a class of n, in that order, has the key (j + 1/2) / n; images are sorted by
+    key, ties as they were.
+    """
+    classes = labels[order]
     counts = np.bincount(classes)
     by_class = np.argsort(classes, kind="stable")
     rank = np.empty(len(labels))
     rank[by_class] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return shuffled[np.argsort((rank + 0.5) / counts[classes], kind="stable")]
+    return order[np.argsort((rank + 0.5) / counts[classes], kind="stable")]

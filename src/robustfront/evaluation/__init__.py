@@ -1,4 +1,5 @@
-"""Attack suites on trained models: a verdict per image, gradient-masking checks, statistics.
+"""Attacks on trained models: a verdict per image, gradient-masking checks, statistics.
 
-`suites` and `masking` run models; `outcomes` and `statistics` work on their results and import no torch.
+`session`, `evaluate` and `masking` run models; `outcomes`, `comparisons` and `statistics` work on their
+results and import no torch.
 """

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from robustfront import losses
-from robustfront.attacks import Ball, objectives, pgd
+from robustfront.attacks import Ball, frozen, iterates, objectives, pgd
+from robustfront.attacks.draws import ByPosition
 from robustfront.attacks.engine import Runner
-from robustfront.config.schema import PGDEvaluation
+from robustfront.config.evaluations import PGDEvaluation
+from robustfront.evaluation.room import Room
 
 if TYPE_CHECKING:
     from robustfront.models import Classifier
@@ -20,9 +22,9 @@ OBJECTIVES = {"ce": objectives.ce, "dlr": objectives.dlr, "margin": objectives.m
 
 
 @torch.no_grad()
-def judge(model: Classifier, x: Tensor, labels: Tensor, batch_size: int) -> tuple[Tensor, Tensor]:
+def judge(model: Classifier, x: Tensor, labels: Tensor, room: Room) -> tuple[Tensor, Tensor]:
     """Predictions int64 (N,) and cross entropies float32 (N,)."""
-    logits = [model(batch) for batch in x.split(batch_size)]
+    logits = room.pieces(len(x), lambda batch: model(x[batch]))
     if not logits:
         return labels.clone(), x.new_zeros(0)
     joined = torch.cat(logits)
@@ -33,29 +35,46 @@ def ascend(
     model: Classifier,
     x: Tensor,
     labels: Tensor,
+    positions: Tensor,
     ball: Ball,
     attack: PGDEvaluation,
     *,
     seed: int,
-    batch_size: int,
+    room: Room,
     run: Runner = lambda attack, x, labels: attack(x, labels),
     done: Callable[[int], None] = lambda images: None,
-) -> Tensor:
-    """PGD on all images; calls `done` with the number of images attacked.
+) -> dict[str, Tensor]:
+    """PGD on all images: outcome -> x' (N, C, H, W). Calls `done` with the number of images attacked.
 
-    Random starts depend on `seed` and on where in `x` a batch begins. `run` is given each batch and may know
-    its result.
+    `positions` int64 (N,) say where in their split the images lie: with `seed`, these alone decide on an
+    image's random start, so neither the batch size nor the other images change what becomes of it, apart from
+    rounding. `run` is given each batch and may know its result, (outcomes, B, C, H, W).
     """
-    x_adv = torch.empty_like(x)
-    for start in range(0, len(x), batch_size):
-        batch = slice(start, start + batch_size)
-        generator = torch.Generator(x.device).manual_seed(seed + start)
+    x_adv = {outcome: torch.empty_like(x) for outcome in attack.stops}
 
-        def perturb(x: Tensor, y: Tensor, generator: torch.Generator = generator) -> Tensor:
+    def work(batch: slice) -> None:
+        def perturb(x: Tensor, y: Tensor) -> Tensor:
             x = x.contiguous(memory_format=torch.channels_last)
-            objective = OBJECTIVES[attack.objective]
-            return pgd(model, x, y, ball, attack, objective=objective, generator=generator)
+            return _stops(model, x, y, ball, attack, ByPosition(seed, positions[batch]))
 
-        x_adv[batch] = run(perturb, x[batch], labels[batch])
-        done(min(start + batch_size, len(x)))
+        crafted = run(perturb, x[batch], labels[batch])
+        for outcome, found in zip(x_adv.values(), crafted, strict=True):
+            outcome[batch] = found
+        done(batch.stop)
+
+    room.pieces(len(x), work)
     return x_adv
+
+
+def _stops(
+    model: Classifier, x: Tensor, labels: Tensor, ball: Ball, attack: PGDEvaluation, generator: ByPosition
+) -> Tensor:
+    """x' of each of the attack's outcomes, (outcomes, B, C, H, W)."""
+    objective = OBJECTIVES[attack.objective]
+    if not attack.also:
+        return pgd(model, x, labels, ball, attack, objective=objective, generator=generator)[None]
+    with frozen(model):
+        steps = iterates(model, x, labels, ball, attack, objective=objective, generator=generator)
+        wanted = set(attack.stops.values())
+        reached = {step: x_adv for step, x_adv in enumerate(steps) if step in wanted}
+    return torch.stack([reached[step] for step in attack.stops.values()])

@@ -1,60 +1,61 @@
-"""One evaluation from a trained run to its parquet and JSON files."""
+"""All missing evaluations of one trained run, and the index that says that they are there.
+
+Imports torch only if something is missing: after a change of what is wanted it may be the index alone.
+"""
 
 from __future__ import annotations
 
-import torch
-from tqdm import tqdm
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from robustfront import checksums
-from robustfront.artefacts import Layout, require_writable
-from robustfront.config.schema import Suite
-from robustfront.data.store import load
-from robustfront.devices import enough_memory
+from robustfront.artefacts import EVALUATIONS, Layout, require_writable
+from robustfront.config.evaluations import RECORD, Evaluation
 from robustfront.evaluation import outcomes
-from robustfront.evaluation.memory import Memory
-from robustfront.evaluation.suites import evaluate
 from robustfront.jobs import workplace
-from robustfront.models import build
-from robustfront.planning import PlannedRun
+
+if TYPE_CHECKING:
+    from robustfront.planning import PlannedRun
 
 
 def evaluate_run(
-    planned: PlannedRun, suite: Suite, suite_id: str, layout: Layout, device: torch.device
+    planned: PlannedRun, evaluations: Mapping[str, Evaluation], index: str, layout: Layout, device: str
 ) -> None:
-    """Attacks the selected weights of a trained run with `suite` on the test split; writes the outcome.
+    """Does those of `evaluations`, by id, that a trained run lacks, and then writes its `index` of them all.
 
-    Goes on where it was killed, by whole batches of each attack. ArtefactError if the model or the data set
-    is missing or damaged; RunLocked if another process is at it.
+    Each is written as soon as it is done. One of other weights, or of other images, counts as lacking. Goes
+    on where it was killed, by whole batches of each attack. `device`: as on the command line; used only if
+    something is lacking, like the model and the images.
+
+    ArtefactError if the model or the data set is missing or damaged; NoDevice if there is no such device;
+    RunLocked if another process evaluates this run.
     """
-    require_writable(layout.evaluation(planned.id, suite_id).parent)
-    work = layout.unfinished(planned.id, suite_id)
-    job = f"{planned.id}, suite {suite_id}"
-    with workplace(work, job), enough_memory(job, device, f"suites.{suite.name}.batch_size"):
-        _evaluate(planned, suite, suite_id, layout, device)
+    place = layout.evaluation(planned.id, index)
+    require_writable(place.parent)
+    work = layout.unfinished(planned.id, EVALUATIONS)
+    with workplace(work, f"{planned.id}, evaluations"):
+        made_from = inputs(planned, layout)
+        lacking = {
+            key: evaluation
+            for key, evaluation in evaluations.items()
+            if not outcomes.is_complete(layout.evaluation(planned.id, key), evaluation, planned.id, made_from)
+        }
+        if lacking:
+            from robustfront.evaluation.making import make
+
+            make(planned, lacking, made_from, layout, device, work)
+        content = {"run": planned.id, "evaluations": sorted(evaluations)}
+        checksums.write_record(outcomes.file(place, RECORD), content, [])
 
 
-def _evaluate(planned: PlannedRun, suite: Suite, suite_id: str, layout: Layout, device: torch.device) -> None:
-    store = load(layout.dataset(planned.dataset_id), device)
+def inputs(planned: PlannedRun, layout: Layout) -> dict[str, str]:
+    """Path below results -> SHA-256 of the weights and images, as their records have it: nothing is hashed.
+
+    ArtefactError if a record is missing or damaged.
+    """
     weights = layout.run(planned.id) / "model.safetensors"
-    model = build(
-        planned.config.model,
-        channels=store.test.images.shape[1],
-        classes=store.classes,
-        normalisation=planned.config.dataset.normalisation,
-        weights=weights,
-    )
     images = layout.dataset(planned.dataset_id) / "images.safetensors"
-    made_from = checksums.made_from(layout.results, [weights, images])
-    subject = f"{planned.id}/{suite_id}/{made_from}"
-    memory = Memory(layout.unfinished(planned.id, suite_id), subject)
-    with tqdm(desc=f"{planned.id} {suite.name}", unit="image", mininterval=1.0) as bar:
-
-        def progress(attack: str, done: int, total: int) -> None:
-            bar.set_postfix_str(attack, refresh=False)
-            bar.total = total
-            bar.update(done - bar.n)
-
-        rows, summary = evaluate(model, store.test, suite, device=device, progress=progress, runner=memory.of)
-    seconds = round(summary["seconds"] + memory.spared, 3)
-    summary |= {"run": planned.id, "seconds": seconds, "made_from": made_from}
-    outcomes.save(rows, summary, layout.evaluation(planned.id, suite_id))
+    return {
+        path.relative_to(layout.results).as_posix(): checksums.vouched(path.with_name("manifest.json"), path)
+        for path in (weights, images)
+    }

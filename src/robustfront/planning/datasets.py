@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from robustfront.config.evaluations import SplitName
 from robustfront.config.schema import Dataset
 from robustfront.errors import ConfigError
 
@@ -38,6 +39,13 @@ def test_images(dataset: Dataset) -> int | None:
     splits, official = dataset.splits, _official(dataset)
     count = _held_out(dataset) or (official.test if official else None)
     return count if count is None else min(count, splits.test_limit or count)
+
+
+def split_images(dataset: Dataset, split: SplitName) -> int | None:
+    """How many images a split has; None where that depends on files of the user's own."""
+    if split == "validation":
+        return dataset.splits.validation
+    return train_images(dataset) if split == "train" else test_images(dataset)
 
 
 def check(dataset: Dataset, where: str) -> None:

@@ -3,9 +3,17 @@
 from dataclasses import dataclass
 
 from robustfront.config.analyses import Analysis, LandscapeAnalysis, NullSpaceAnalysis, PathAnalysis
-from robustfront.config.schema import AutoAttackEvaluation, Dataset, PGDEvaluation, Suite
+from robustfront.config.evaluations import (
+    AutoAttackEvaluation,
+    CleanEvaluation,
+    Evaluation,
+    MaskingEvaluation,
+    PGDEvaluation,
+)
+from robustfront.config.identity import restored
+from robustfront.config.schema import Dataset
 from robustfront.models import cost
-from robustfront.planning.datasets import SHAPES, test_images, train_images
+from robustfront.planning.datasets import SHAPES, split_images, test_images, train_images
 from robustfront.planning.plan import Plan, PlannedRun
 
 AUTOATTACK_UNITS = {"standard": 9798, "plus": 17606, "rand": 8087}
@@ -17,8 +25,8 @@ MASKING_IMAGES, MASKING_UNITS = 128, 562
 START_SECONDS = 4
 """What a job takes besides its arithmetic: a process, its imports, files (measured: 3 to 5 on two cores)."""
 
-REPORT_SECONDS, CURVES_SECONDS = 120, 1.3
-"""Of the notebooks and the page (measured: 120, one core); of each run's training curves."""
+REPORT_SECONDS, CURVES_SECONDS = 30, 1.3
+"""Of a study's notebook and page; of each run's training curves (measured on one core)."""
 
 ACTIVATION_BYTES = 0.35
 """Kept for a backward pass, per FLOP of a forward pass and times the width (measured: 0.21 to 0.33, float32).
@@ -44,17 +52,18 @@ def estimate(plan: Plan) -> list[Cost]:
     return [_cost(plan, run) for run in plan.runs.values()]
 
 
-def evaluation_units(suite: Suite, images: int) -> float:
-    """Passes of a suite on `images` test images, all of them withstanding: the most it can cost."""
-    total = images + (min(images, MASKING_IMAGES) * MASKING_UNITS if suite.masking else 0)
-    for name, attack in suite.attacks.items():
-        seen = min(images, suite.samples.get(name, images))
-        match attack:
-            case PGDEvaluation(steps=steps, restarts=restarts):
-                total += seen * 2 * steps * restarts
-            case AutoAttackEvaluation(version=version):
-                total += seen * AUTOATTACK_UNITS[version]
-    return total
+def evaluation_units(evaluation: Evaluation, images: int) -> float:
+    """Passes of an evaluation of a split of so many images, all withstanding: the most it can cost."""
+    seen = min(images, evaluation.samples or images)
+    match evaluation.attack:
+        case PGDEvaluation(steps=steps, restarts=restarts):
+            return seen * 2 * steps * restarts
+        case AutoAttackEvaluation(version=version):
+            return seen * AUTOATTACK_UNITS[version]
+        case MaskingEvaluation():
+            return min(images, MASKING_IMAGES) * MASKING_UNITS
+        case CleanEvaluation():
+            return images
 
 
 def analysis_seconds(plan: Plan) -> float:
@@ -67,7 +76,7 @@ def analysis_seconds(plan: Plan) -> float:
             sizes = {"channels": shape.channels, "size": shape.size, "classes": shape.classes}
             units = analysis_units(plan.analyses[analysis_id].config, images)
             total += units * cost.forward_flops(config.model, **sizes)
-    return total / (plan.settings.throughput.gflops * 1e9)
+    return total / (plan.throughput.gflops * 1e9)
 
 
 def analysis_units(analysis: Analysis, images: int) -> float:
@@ -83,9 +92,8 @@ def analysis_units(analysis: Analysis, images: int) -> float:
 
 def overhead_seconds(plan: Plan) -> float:
     """What starting the plan's jobs takes, and the report: no arithmetic of models."""
-    jobs = len(plan.datasets) + len(plan.projectors) + len(plan.analysis_jobs)
-    jobs += len(plan.runs) * (1 + len(plan.suites))
-    return jobs * START_SECONDS + REPORT_SECONDS + CURVES_SECONDS * len(plan.runs)
+    jobs = len(plan.datasets) + len(plan.projectors) + len(plan.analysis_jobs) + 2 * len(plan.runs)
+    return jobs * START_SECONDS + REPORT_SECONDS * len(plan.studies) + CURVES_SECONDS * len(plan.runs)
 
 
 def image_bytes(dataset: Dataset) -> int | None:
@@ -107,15 +115,18 @@ def _cost(plan: Plan, run: PlannedRun) -> Cost:
     if shape is None or train is None or test is None or stored is None:
         return Cost(run, None, None, None, weights)
     method = plan.methods[config.method].method
-    params = method.Params.model_validate(config.params)
+    params = restored(method.Params, config.params)
     forward = cost.forward_flops(config.model, size=shape.size, **size)
     judging = 1 + (2 * validation.attack.steps * validation.attack.restarts if validation.attack else 0)
     per_validation_image = judging / validation.every + method.validation_units(params)
     epoch = train * method.units(params) + dataset.splits.validation * per_validation_image
-    evaluation = sum(evaluation_units(suite, test) for suite in plan.suites.values())
+    evaluation = sum(
+        evaluation_units(wanted, split_images(dataset, wanted.split) or 0)
+        for wanted in plan.evaluations[run.id].values()
+    )
     batches = 2 if method.budget == "adversarial" else 1  # clean and adversarial images, before one backward
     activations = batches * training.batch_size * forward * ACTIVATION_BYTES / config.model.width
-    second = plan.settings.throughput.gflops * 1e9
+    second = plan.throughput.gflops * 1e9
     return Cost(
         run,
         train_seconds=training.epochs * epoch * forward / second,

@@ -1,8 +1,10 @@
-"""config.yaml of each run: what its id stands for, written before the run starts."""
+"""Files as a plan knows them: config.yaml of each run, what evaluations leave, and which of that is lost."""
 
+import os
 from pathlib import Path
 
 from robustfront.artefacts import Layout, write_text
+from robustfront.config.evaluations import Evaluation
 from robustfront.config.yaml_loader import dump_yaml
 from robustfront.planning.plan import Plan
 
@@ -16,6 +18,30 @@ def write_configs(plan: Plan, results: Path) -> None:
         if not path.exists():
             config = run.config.model_dump(mode="json")
             write_text(path, dump_yaml({"id": run.id, "dataset_id": run.dataset_id, "run": config}))
+
+
+def evaluation_files(layout: Layout, run_id: str, evaluation_id: str, evaluation: Evaluation) -> list[Path]:
+    """What an evaluation of a run leaves; its record last."""
+    stem = layout.evaluation(run_id, evaluation_id)
+    return [stem.with_name(f"{stem.name}.{suffix}") for suffix in evaluation.suffixes]
+
+
+def incomplete(plan: Plan, layout: Layout) -> set[str]:
+    """The planned runs with an index that vouches for more than is there: a file of an evaluation was lost.
+
+    The graph knows nothing of these files: with all attacks of all runs in it, it would be too large.
+    """
+    found = set()
+    for run, wanted in plan.evaluations.items():
+        index = layout.evaluation(run, plan.index(run)).with_suffix(".json")
+        try:
+            there = set(os.listdir(index.parent))
+        except OSError:
+            continue
+        files = (file for key, each in wanted.items() for file in evaluation_files(layout, run, key, each))
+        if index.name in there and not all(file.name in there for file in files):
+            found.add(run)
+    return found
 
 
 def gpus_present() -> int:

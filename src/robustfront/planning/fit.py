@@ -4,10 +4,11 @@ import math
 from collections.abc import Iterable
 
 from robustfront.config.analyses import PathAnalysis
-from robustfront.config.params import Scale
+from robustfront.config.evaluations import SplitName
+from robustfront.config.experiment import Scale
 from robustfront.config.schema import Dataset, Model, Training
 from robustfront.errors import ConfigError
-from robustfront.planning.datasets import SHAPES, test_images, train_images
+from robustfront.planning.datasets import SHAPES, split_images, train_images
 
 
 def check_null_space(model: Model, dataset: Dataset, where: str, needed_by: str) -> None:
@@ -35,21 +36,21 @@ def check_batches(training: Training, dataset: Dataset, where: str) -> None:
 
 
 def check_samples(scale: Scale, datasets: Iterable[Dataset], where: str) -> None:
-    """ConfigError if a suite asks for more test images than a data set has, or an analysis for one beyond."""
-    wanted = [
-        (f"suites.{suite.name}.samples.{attack}", count, count)
+    """ConfigError if a suite asks for more images than a split has, or an analysis for one beyond."""
+    wanted: list[tuple[str, int, int, SplitName]] = [
+        (f"suites.{suite.name}.samples.{attack}", count, count, suite.split)
         for suite in scale.suites.values()
         for attack, count in suite.samples.items()
     ]
     wanted += [
-        (f"analyses.{name}.image", analysis.image, analysis.image + 1)
+        (f"analyses.{name}.image", analysis.image, analysis.image + 1, "test")
         for name, analysis in scale.analyses.items()
         if isinstance(analysis, PathAnalysis)
     ]
     for dataset in datasets:
-        images = test_images(dataset)
-        for key, value, needed in wanted:
+        for key, value, needed, split in wanted:
+            images = split_images(dataset, split)
             if images is not None and needed > images:
                 raise ConfigError(
-                    f"{where}.{key} = {value}: needs {needed} test images, {dataset.name} has {images}"
+                    f"{where}.{key} = {value}: needs {needed} {split} images, {dataset.name} has {images}"
                 )

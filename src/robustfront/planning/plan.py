@@ -1,19 +1,23 @@
-"""params.yaml -> every run, projector, data set, suite and analysis of one scale: resolved and hashed."""
+"""params.yaml -> all runs, projectors, data sets, evaluations, analyses of one scale: resolved and hashed."""
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from robustfront.config.analyses import Analysis
-from robustfront.config.identity import analysis_id, dataset_id, digest, run_digest, suite_id
-from robustfront.config.params import Params, Scale, load_params
-from robustfront.config.schema import Dataset, Run, Suite
+from robustfront.config.evaluations import Evaluation
+from robustfront.config.identity import analysis_id, dataset_id, digest, index_id, run_digest
+from robustfront.config.params import Params, Throughput, load_params
+from robustfront.config.schema import Dataset, Run
+from robustfront.config.studies import pick
 from robustfront.config.validation import did_you_mean
 from robustfront.errors import ConfigError
 from robustfront.methods import Registry, load_methods
 from robustfront.planning import fit
 from robustfront.planning.datasets import check
-from robustfront.planning.recipes import Recipe, recipes
+from robustfront.planning.recipes import Recipe, Recipes
+from robustfront.planning.study import PlannedAnalysis, PlannedRun, StudyPlan
 
 
 @dataclass(frozen=True)
@@ -26,158 +30,185 @@ class Projector:
 
 
 @dataclass
-class PlannedRun:
-    """A run, the names it has in params.yaml (several if they resolve to the same config), and its id."""
-
-    id: str
-    config: Run
-    dataset_id: str
-    names: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class PlannedAnalysis:
-    """An analysis, and the runs it is done on: run id -> the projector it needs there, if any."""
-
-    id: str
-    config: Analysis
-    runs: dict[str, str | None]
-
-
-@dataclass
 class Plan:
-    """Everything one scale consists of. `runs` is in an order in which parents come first."""
+    """Everything that the studies do at one scale. `runs` is in an order in which parents come first.
+
+    Equal configs are one run, whichever studies name it. `evaluations`: run id -> evaluation id ->
+    evaluation; a run gets those of all studies that have it. `absent`: studies that have no such scale.
+    """
 
     scale: str
-    settings: Scale
+    note: str
+    throughput: Throughput
     methods: Registry
-    runs: dict[str, PlannedRun]
-    projectors: dict[str, Projector]
-    datasets: dict[str, Dataset]
-    suites: dict[str, Suite]
-    analyses: dict[str, PlannedAnalysis]
+    studies: dict[str, StudyPlan] = field(default_factory=dict)
+    absent: list[str] = field(default_factory=list)
+    runs: dict[str, PlannedRun] = field(default_factory=dict)
+    projectors: dict[str, Projector] = field(default_factory=dict)
+    datasets: dict[str, Dataset] = field(default_factory=dict)
+    analyses: dict[str, PlannedAnalysis] = field(default_factory=dict)
+    evaluations: dict[str, dict[str, Evaluation]] = field(default_factory=dict)
 
     @property
     def analysis_jobs(self) -> list[tuple[str, str]]:
         """(run id, analysis id) of all analyses."""
         return [(run, analysis.id) for analysis in self.analyses.values() for run in analysis.runs]
 
-    @property
-    def note(self) -> str:
-        """One line a reader sees beside every number."""
-        return self.settings.note
+    def index(self, run_id: str) -> str:
+        """Name, without suffix, of the file that says that all evaluations of a run are there."""
+        return index_id(self.evaluations[run_id])
 
     def devices(self, run_id: str, most: int) -> int:
         """To how many of `most` devices the training of a run can be shared out; 1 if its method cannot."""
         return most if self.methods[self.runs[run_id].config.method].method.per_image else 1
 
-    def find(self, name: str, dataset_id: str) -> list[PlannedRun]:
-        """The runs params.yaml calls `name` on that data set, one per seed; empty if the scale has none."""
-        return [run for run in self.runs.values() if name in run.names and run.dataset_id == dataset_id]
 
+def load_plan(
+    path: Path = Path("params.yaml"), scale: str | None = None, studies: Sequence[str] | None = None
+) -> Plan:
+    """The plan of `scale`, by default the one params.yaml selects, and of `studies`, by default all.
 
-def load_plan(path: Path = Path("params.yaml"), scale: str | None = None) -> Plan:
-    """The plan of `scale`, by default the one params.yaml selects. ConfigError on any problem in the file."""
+    ConfigError on any problem in any of the files.
+    """
     params = load_params(path)
     name = scale or params.scale
     if name not in params.scales:
         raise ConfigError(f"{path}: there is no scale {name!r}{did_you_mean(name, params.scales)}")
-    return _plans(params)[name]  # a mistake in a scale that is not used today is still a mistake
+    pick(studies, params.experiments, params.source)
+    plans = _plans(params)  # a mistake in a scale that is not used today is still a mistake
+    plan = plans[name] if not studies else _plan(params, name, plans[name].methods, studies)
+    if not plan.studies:
+        raise ConfigError(
+            f"{path}: no study has a scale {name!r} (asked: {', '.join(plan.absent)}); "
+            "give one such a scale, or choose another"
+        )
+    return plan
 
 
 def load_plans(path: Path) -> dict[str, Plan]:
-    """The plans of all scales, by name."""
+    """The plans of all scales, by name, with all studies."""
     return _plans(load_params(path))
 
 
 def _plans(params: Params) -> dict[str, Plan]:
     for key, dataset in params.datasets.items():
         check(dataset, f"{params.source}: datasets.{key}")
+    for experiment in params.experiments.values():
+        for key in experiment.own:
+            check(experiment.datasets[key], f"{experiment.source}: datasets.{key}")
     methods = load_methods(params.extensions)
     return {key: _plan(params, key, methods) for key in params.scales}
 
 
-def _plan(params: Params, name: str, methods: Registry) -> Plan:
-    settings, found = params.scales[name], recipes(params, name, methods)
-    datasets = [params.datasets[key] for key in settings.datasets]
-    plan = Plan(
-        scale=name,
-        settings=settings,
-        methods=methods,
-        runs={},
-        projectors={},
-        datasets={dataset_id(dataset): dataset for dataset in datasets},
-        suites={suite_id(suite): suite for suite in settings.suites.values()},
-        analyses={},
-    )
-    for dataset, seed in itertools.product(datasets, settings.seeds):
-        _add_runs(plan, found, dataset, seed, params)
-    for key, analysis in settings.analyses.items():
-        _add_analysis(plan, key, analysis, params)
-    fit.check_samples(settings, datasets, f"{params.source}: scales.{name}")
+def _plan(params: Params, scale: str, methods: Registry, studies: Sequence[str] | None = None) -> Plan:
+    frame, recipes = params.scales[scale], Recipes(params, scale, methods)
+    plan = Plan(scale, frame.note, frame.throughput, methods)
+    for name in pick(studies, params.experiments, params.source):
+        if scale in params.experiments[name].scales:
+            _add_study(plan, name, recipes.of(name), params)
+        else:
+            plan.absent.append(name)
     return plan
 
 
-def _add_runs(plan: Plan, found: dict[str, Recipe], dataset: Dataset, seed: int, params: Params) -> None:
-    """Adds the runs of all recipes on one data set with one seed, and the projectors they need."""
-    runs: dict[str, PlannedRun] = {}
-    for recipe in found.values():
-        where = f"{params.source}: scales.{plan.scale}, run '{recipe.name}' on {dataset.name}"
-        fit.check_batches(recipe.training, dataset, where)
-        init = runs[recipe.init].id if recipe.init is not None else None
-        projector = None
-        if recipe.method.method.needs_null_space and init is not None:
-            fit.check_null_space(recipe.model, dataset, where, f"method '{recipe.method.name}'")
-            projector = _add_projector(plan, init, params.rank_tolerance)
-        config = Run(
-            method=recipe.method.name,
-            params=recipe.params.model_dump(mode="json"),
-            dataset=dataset,
-            model=recipe.model,
-            training=recipe.training,
-            seed=seed,
-            init=init,
-            projector=projector,
-            rank_tolerance=params.rank_tolerance if projector else None,
-        )
-        run_id = f"{dataset.name}-{recipe.label}-s{seed}-{run_digest(config)}"
-        run = plan.runs.setdefault(run_id, PlannedRun(run_id, config, dataset_id(dataset)))
-        if run.config != config:  # one in four billion, and it would hand out another run's results
-            raise ConfigError(
-                f"runs.{recipe.name}: shares its id {run_id} with {' and '.join(run.names)} by chance; "
-                "change any number of it a little"
-            )
-        if recipe.wanted and recipe.name not in run.names:
-            run.names.append(recipe.name)
-        runs[recipe.name] = run
+def _add_study(plan: Plan, name: str, found: dict[str, Recipe], params: Params) -> None:
+    """Adds a study with its runs, their evaluations, its analyses, and the projectors these need."""
+    experiment = params.experiments[name]
+    settings = experiment.scales[plan.scale]
+    datasets = [experiment.datasets[key] for key in settings.datasets]
+    ours = {dataset_id(dataset): dataset for dataset in datasets}
+    study = plan.studies[name] = StudyPlan(experiment.study, plan.scale, plan.note, settings, ours)
+    for key, dataset in ours.items():
+        plan.datasets.setdefault(key, dataset)
+    builder = _Builder(plan, study, experiment.source, params.rank_tolerance)
+    for dataset, seed in itertools.product(datasets, settings.seeds):
+        builder.add_runs(found, dataset, seed)
+    for key, analysis in settings.analyses.items():
+        builder.add_analysis(key, analysis, experiment.entries)
+    for run in study.runs:
+        plan.evaluations.setdefault(run, {}).update(study.wanted)
+    fit.check_samples(settings, datasets, f"{experiment.source}: scales.{plan.scale}")
 
 
-def _add_projector(plan: Plan, run_id: str, rank_tolerance: float) -> str:
-    """Id of the projector of that run's head."""
-    identity = digest({"run": run_id, "rank_tolerance": rank_tolerance})
-    projector = Projector(f"{run_id.rsplit('-', 1)[0]}-{identity}", run_id, rank_tolerance)
-    return plan.projectors.setdefault(projector.id, projector).id
+@dataclass
+class _Builder:
+    """Adds what one study asks for to its plan and to that of all. `source`: its file, as in messages."""
 
+    plan: Plan
+    study: StudyPlan
+    source: str
+    rank_tolerance: float
 
-def _add_analysis(plan: Plan, name: str, analysis: Analysis, params: Params) -> None:
-    """Adds the analysis on its runs, data set by data set, and the projectors it needs."""
-    names = dict.fromkeys(run for key in analysis.runs for run in params.entries.get(key, [key]))
-    first_seed = plan.settings.seeds[0]
-    runs: dict[str, str | None] = {}
-    for dataset, run_name in itertools.product(plan.datasets, names):
-        for run in plan.find(run_name, dataset):
-            if run.config.seed != first_seed:
-                continue
+    def add_runs(self, found: dict[str, Recipe], dataset: Dataset, seed: int) -> None:
+        """Adds the runs of all recipes on one data set with one seed, and the projectors they need."""
+        runs: dict[str, PlannedRun] = {}
+        for recipe in found.values():
+            where = f"{self.source}: scales.{self.plan.scale}, run '{recipe.name}' on {dataset.name}"
+            fit.check_batches(recipe.training, dataset, where)
+            init = runs[recipe.init].id if recipe.init is not None else None
             projector = None
-            if analysis.needs_start:
-                if run.config.init is None:
-                    raise ConfigError(
-                        f"{params.source}: analyses.{name}.runs: '{run_name}' starts from no other run, but "
-                        f"kind {analysis.kind} compares a run with its start; leave it out"
-                    )
-                where = f"{params.source}: scales.{plan.scale}, run '{run_name}' on {run.config.dataset.name}"
-                fit.check_null_space(run.config.model, run.config.dataset, where, f"analysis '{name}'")
-                projector = _add_projector(plan, run.config.init, params.rank_tolerance)
-            runs[run.id] = projector
-    key = analysis_id(name, analysis, params.rank_tolerance)
-    plan.analyses[key] = PlannedAnalysis(key, analysis, runs)
+            if recipe.method.method.needs_null_space and init is not None:
+                fit.check_null_space(recipe.model, dataset, where, f"method '{recipe.method.name}'")
+                projector = self._projector(init)
+            config = Run(
+                method=recipe.method.name,
+                params=recipe.params.model_dump(mode="json"),
+                dataset=dataset,
+                model=recipe.model,
+                training=recipe.training,
+                seed=seed,
+                init=init,
+                projector=projector,
+                rank_tolerance=self.rank_tolerance if projector else None,
+            )
+            run_id = f"{dataset.name}-{recipe.label}-s{seed}-{run_digest(config, recipe.params)}"
+            runs[recipe.name] = self._run(PlannedRun(run_id, config, dataset_id(dataset)), recipe)
+
+    def _run(self, run: PlannedRun, recipe: Recipe) -> PlannedRun:
+        """The run as it stands in the study's plan, with this recipe's name if the study wants it."""
+        shared = self.plan.runs.setdefault(run.id, run)
+        elsewhere = run.config.dataset.model_copy(update={"path": shared.config.dataset.path})
+        if shared.config != run.config.model_copy(update={"dataset": elsewhere}):
+            others = " and ".join(shared.names) or "another run"
+            raise ConfigError(  # one in four billion, and it would hand out another run's results
+                f"{self.source}: runs.{recipe.name}: shares its id {run.id} with {others} by chance; change "
+                "any number of it a little"
+            )
+        own = self.study.runs.setdefault(run.id, PlannedRun(run.id, shared.config, run.dataset_id))
+        if recipe.wanted and recipe.name not in own.names:
+            own.names.append(recipe.name)
+            shared.names.append(f"{self.study.study.name}/{recipe.name}")
+        return own
+
+    def add_analysis(self, name: str, analysis: Analysis, entries: dict[str, list[str]]) -> None:
+        """Adds the analysis on its runs, data set by data set, and the projectors it needs."""
+        names = dict.fromkeys(run for key in analysis.runs for run in entries.get(key, [key]))
+        first_seed = self.study.settings.seeds[0]
+        runs: dict[str, str | None] = {}
+        for dataset, run_name in itertools.product(self.study.datasets, names):
+            for run in self.study.find(run_name, dataset):
+                if run.config.seed == first_seed:
+                    runs[run.id] = self._start(name, analysis, run, run_name)
+        key = analysis_id(name, analysis, self.rank_tolerance)
+        self.study.analyses[key] = PlannedAnalysis(key, analysis, runs)
+        others = self.plan.analyses.get(key)
+        self.plan.analyses[key] = PlannedAnalysis(key, analysis, {**(others.runs if others else {}), **runs})
+
+    def _start(self, name: str, analysis: Analysis, run: PlannedRun, run_name: str) -> str | None:
+        """The projector of what the run starts from, if the analysis needs it."""
+        if not analysis.needs_start:
+            return None
+        if run.config.init is None:
+            raise ConfigError(
+                f"{self.source}: analyses.{name}.runs: '{run_name}' starts from no other run, but "
+                f"kind {analysis.kind} compares a run with its start; leave it out"
+            )
+        where = f"{self.source}: scales.{self.plan.scale}, run '{run_name}' on {run.config.dataset.name}"
+        fit.check_null_space(run.config.model, run.config.dataset, where, f"analysis '{name}'")
+        return self._projector(run.config.init)
+
+    def _projector(self, run_id: str) -> str:
+        """Id of the projector of that run's head."""
+        identity = digest({"run": run_id, "rank_tolerance": self.rank_tolerance})
+        projector = Projector(f"{run_id.rsplit('-', 1)[0]}-{identity}", run_id, self.rank_tolerance)
+        return self.plan.projectors.setdefault(projector.id, projector).id

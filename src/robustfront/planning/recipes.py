@@ -2,14 +2,16 @@
 
 import itertools
 import re
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from robustfront.config.layers import Layer, written_at
-from robustfront.config.params import Params, Scale
+from robustfront.config.experiment import Experiment
+from robustfront.config.layers import Layer, place
+from robustfront.config.params import Params
 from robustfront.config.runs import NamedRun, RunEntry
 from robustfront.config.schema import Config, Model, Training
+from robustfront.config.starts import Home, home
 from robustfront.config.validation import did_you_mean, validate
 from robustfront.errors import ConfigError
 from robustfront.methods import Registry
@@ -20,7 +22,10 @@ M = TypeVar("M", bound=Config)
 
 @dataclass(frozen=True)
 class Recipe:
-    """A run of a scale. `init` names another recipe; `wanted`: listed by the scale, not only as an `init`."""
+    """A run of a study. `init` names another recipe; `wanted`: listed by the scale, not only as an `init`.
+
+    `name` and `init` are those of the study, or `<study>/<run>` of another one.
+    """
 
     name: str
     wanted: bool
@@ -36,42 +41,89 @@ class Recipe:
         return re.sub(r"[^A-Za-z0-9._-]+", "", self.method.label(self.params))[:80]
 
 
-def recipes(params: Params, scale_name: str, methods: Registry) -> dict[str, Recipe]:
-    """The runs of a scale and those they start from, which come first. ConfigError if one cannot be run."""
-    scale = params.scales[scale_name]
-    resolver = _Resolver(params.source, f"scales.{scale_name}", scale, methods)
-    listed = params.entries if scale.runs == "all" else scale.runs
-    swept = (_narrowed(params.entries.get(name, [name]), scale) for name in listed)
-    wanted = dict.fromkeys(itertools.chain.from_iterable(swept))
-    found: dict[str, Recipe] = {}
-    for name in wanted:
-        for ancestor in reversed(list(_lineage(name, params.runs, found))):
-            run = params.runs[ancestor]
-            parent = found[run.entry.init] if run.entry.init is not None else None
-            found[ancestor] = resolver.resolve(run, ancestor in wanted, parent)
-    return found
+class Recipes:
+    """The runs of all studies at one scale, each filled in once, whoever names it."""
+
+    def __init__(self, params: Params, scale: str, methods: Registry) -> None:
+        self.experiments, self.scale, self.methods = params.experiments, scale, methods
+        self._known: dict[Home, Recipe] = {}
+        self._homes: dict[Home, Home] = {}
+
+    def of(self, study: str) -> dict[str, Recipe]:
+        """The study's runs at this scale and those they start from, which come first.
+
+        ConfigError if one cannot be run.
+        """
+        experiment = self.experiments[study]
+        settings = experiment.scales[self.scale]
+        listed = experiment.entries if settings.runs == "all" else settings.runs
+        wanted: dict[str, None] = {}
+        for name in listed:
+            runs = experiment.entries.get(name, [name])
+            wanted |= dict.fromkeys(runs if settings.sweeps == "all" else [runs[0], runs[-1]])
+        found: dict[str, Recipe] = {}
+        for name in wanted:
+            lineage = itertools.takewhile(lambda key: key not in found, self._lineage(study, name))
+            for key in reversed(list(lineage)):
+                found[key] = replace(self._recipe(study, key), wanted=key in wanted)
+        return found
+
+    def _lineage(self, study: str, name: str) -> Iterator[str]:
+        """The run, the one it starts from, and so on, as they are called in that study."""
+        key: str | None = name
+        while key is not None:
+            yield key
+            there, run = self._home(study, key)
+            key = _seen_from(study, there, self.experiments[there].runs[run].entry.init)
+
+    def _home(self, study: str, name: str) -> Home:
+        """The run that `study` calls `name`, however many studies hand it on."""
+        at, passed = home(study, name), []
+        while at not in self._homes:
+            there, run = at
+            handed_on = self.experiments[there].borrowed.get(run)
+            if handed_on is None:
+                self._homes[at] = at
+            else:
+                passed.append(at)
+                at = home(there, handed_on)
+        found = self._homes[at]
+        self._homes.update(dict.fromkeys(passed, found))
+        if self.scale not in self.experiments[found[0]].scales:
+            raise ConfigError(
+                f"{self.experiments[study].source}: scales.{self.scale}.runs: '{name}' is a run of study "
+                f"'{found[0]}', which has no such scale; give it one, or leave the run out"
+            )
+        return found
+
+    def _recipe(self, study: str, name: str) -> Recipe:
+        """One run; those it starts from have been asked for before."""
+        there, run = self._home(study, name)
+        if (there, run) not in self._known:
+            experiment = self.experiments[there]
+            named = experiment.runs[run]
+            parent = self._recipe(there, named.entry.init) if named.entry.init is not None else None
+            self._known[there, run] = _Resolver(experiment, self.scale, self.methods).resolve(named, parent)
+        recipe = self._known[there, run]
+        return replace(recipe, name=name, init=_seen_from(study, there, recipe.init))
 
 
-def _narrowed(runs: list[str], scale: Scale) -> list[str]:
-    """Of the runs of one entry, those that the scale's `sweeps` leaves."""
-    return runs if scale.sweeps == "all" else [runs[0], runs[-1]]
-
-
-def _lineage(name: str | None, runs: Mapping[str, NamedRun], found: Collection[str]) -> Iterator[str]:
-    """The run, the one it starts from, and so on, as far as they are not found yet."""
-    while name is not None and name not in found:
-        yield name
-        name = runs[name].entry.init
+def _seen_from(study: str, there: str, name: str | None) -> str | None:
+    """What `study` calls the run that another one calls `name`."""
+    if name is None:
+        return None
+    return "/".join(home(there, name)).removeprefix(f"{study}/")
 
 
 class _Resolver:
-    """Fills in what runs leave to their scale, which stands under the key `where` of the file `source`."""
+    """Fills in what the runs of a study leave to its scale."""
 
-    def __init__(self, source: str, where: str, scale: Scale, methods: Registry) -> None:
-        self.source, self.where, self.scale, self.methods = source, where, scale, methods
-        self.attacking = scale.model_dump(include={"threat", "attack"})
+    def __init__(self, experiment: Experiment, scale: str, methods: Registry) -> None:
+        self.source, self.where, self.methods = experiment.source, f"scales.{scale}", methods
+        self.scale = experiment.scales[scale]
+        self.attacking = self.scale.model_dump(include={"threat", "attack"})
 
-    def resolve(self, run: NamedRun, wanted: bool, parent: Recipe | None) -> Recipe:
+    def resolve(self, run: NamedRun, parent: Recipe | None) -> Recipe:
         name = run.entry.method
         if name not in self.methods.entries:
             known = did_you_mean(name, self.methods.entries)
@@ -86,7 +138,7 @@ class _Resolver:
         layers = [Layer(self.where, given), *run.of_method()]
         recipe = Recipe(
             name=run.name,
-            wanted=wanted,
+            wanted=False,
             method=entry,
             params=validate(entry.method.Params, layers, source=self.source, known=RunEntry.model_fields),
             model=self._model(run),
@@ -115,4 +167,4 @@ class _Resolver:
         return validate(type(base), [scale, *layers], source=self.source)
 
     def _error(self, run: NamedRun, key: str, problem: str) -> ConfigError:
-        return ConfigError(f"{self.source}: {written_at(run.layers, (key,))}: {problem}")
+        return ConfigError(f"{place(run.layers, (key,), self.source)}: {problem}")

@@ -20,7 +20,8 @@ def render(plan: Plan, results: Path) -> str:
     layout, costs = Layout(results), estimate(plan)
     rows = [_row(cost, _state(cost.run, plan, layout)) for cost in costs]
     table = tabulate(rows, COLUMNS, disable_numparse=True)
-    return "\n".join([f"scale {plan.scale}: {plan.note}", "", table, "", *_totals(plan, costs)])
+    head = [f"scale {plan.scale}: {plan.note}", f"studies: {_studies(plan)}"]
+    return "\n".join([*head, "", table, "", *_totals(plan, costs)])
 
 
 def render_methods(methods: Registry) -> str:
@@ -35,6 +36,12 @@ def render_methods(methods: Registry) -> str:
             lines.append(f"    {key}{default}{'  ' + field.description if field.description else ''}")
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
+
+
+def _studies(plan: Plan) -> str:
+    """`npat (26 runs), front (8 runs); without this scale: toys`."""
+    found = [f"{name} ({len(study.runs)} runs)" for name, study in plan.studies.items()]
+    return ", ".join(found) + (f"; without this scale: {', '.join(plan.absent)}" if plan.absent else "")
 
 
 def _row(cost: Cost, state: str) -> list[object]:
@@ -55,13 +62,13 @@ def _row(cost: Cost, state: str) -> list[object]:
 def _state(run: PlannedRun, plan: Plan, layout: Layout) -> str:
     if not (layout.run(run.id) / "manifest.json").is_file():
         return "to do"
-    stems = [layout.evaluation(run.id, suite) for suite in plan.suites]
+    stems = [layout.evaluation(run.id, key) for key in plan.evaluations[run.id]]
     files = [stem.with_name(f"{stem.name}.json") for stem in stems]
     return "done" if all(file.is_file() for file in files) else "trained"
 
 
 def _totals(plan: Plan, costs: list[Cost]) -> list[str]:
-    throughput = plan.settings.throughput
+    throughput = plan.throughput
     known = [cost for cost in costs if cost.memory_bytes is not None]
     training = sum(cost.train_seconds or 0 for cost in known)
     evaluation = sum(cost.evaluation_seconds or 0 for cost in known)
@@ -72,7 +79,8 @@ def _totals(plan: Plan, costs: list[Cost]) -> list[str]:
     disk += sum(image_bytes(dataset) or 0 for dataset in plan.datasets.values())
     lines = [
         f"jobs: {len(plan.datasets)} data sets, {len(plan.runs)} trainings, "
-        f"{len(plan.projectors)} projectors, {len(plan.runs) * len(plan.suites)} evaluations, "
+        f"{len(plan.projectors)} projectors, {len(plan.runs)} evaluations "
+        f"({sum(map(len, plan.evaluations.values()))} attacks and checks), "
         f"{len(plan.analysis_jobs)} analyses",
         f"time: at most {_duration(seconds)} of work, {_duration(seconds / throughput.jobs)} with "
         f"{throughput.jobs} job(s) at a time, at {throughput.gflops:g} GFLOP/s each "

@@ -1,30 +1,245 @@
-"""Which sources decide a training: their hash tells runs that were made by other code. Imports no torch."""
+"""Which code decides an artefact: a digest of its syntax tells what other code made. Imports no torch.
 
+It is taken over the modules that the artefact's resolved config names and, from them on, everything that they
+import inside this package, in functions too. Modules are read and never imported. Of each module the syntax
+tree counts, without docstrings: comments and formatting change nothing.
+"""
+
+import ast
 import hashlib
 import inspect
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
+from typing import Any, Protocol
 
 import robustfront
-from robustfront.methods.base import Entry
+from robustfront.config.schema import Run
+from robustfront.methods.base import Registry
 
-_SOURCES = (
-    "config/schema.py",
-    "losses.py",
-    *(f"{part}/*.py" for part in ("data", "models", "attacks", "methods", "training")),
+PACKAGE = "robustfront"
+
+_BESIDE = frozenset(
+    f"{PACKAGE}{module}"
+    for module in (
+        "",  # the version, which every record has
+        ".artefacts",
+        ".checksums",
+        ".config.validation",
+        ".data.rawfiles",
+        ".data.readers",
+        ".data.sources",
+        ".errors",
+        ".jobs",
+        ".planning",
+        ".training.provenance",
+    )
 )
-"""What can change a training; patterns in the package's folder."""
+"""What decides no number, with all below: it finds, keeps, checks or describes them. That images are read
+aright is not its matter either: a record has the checksums of those an artefact was made from."""
+
+_ATTACKS: Mapping[str, tuple[str, ...]] = {
+    "clean": (),
+    "pgd": (),
+    "autoattack": ("attacks.autoattack",),
+    "autoattack of our own": (
+        "attacks.autoattack",
+        "attacks.standard.bfloat16",
+        "attacks.standard.ensemble",
+        "attacks.standard.problem",
+    ),
+    "masking": ("attacks.autoattack", "evaluation.masking"),
+}
+"""Kind of evaluation -> which of the modules that not every one needs it does."""
+
+_ANALYSES: Mapping[str, tuple[str, ...]] = {
+    "landscape": ("analysis.landscape",),
+    "null-space": ("analysis.features", "analysis.theory"),
+    "path": ("analysis.features", "analysis.landscape", "analysis.path"),
+}
+"""Kind of analysis -> which of the modules that not every one needs it does."""
 
 
-def source_digest(method: Entry) -> str:
-    """Hash of the sources that can change a training by `method`; runs made by other code can be told apart.
+class _OfKind(Protocol):
+    @property
+    def kind(self) -> str: ...
 
-    They are the package's, and the method's own file if it lies elsewhere.
+
+class _Evaluation(Protocol):
+    @property
+    def attack(self) -> _OfKind: ...
+
+
+def training_code(run: Run, methods: Registry) -> str:
+    """The digest of the code that decides the weights of a run; of a user's method, its own file too."""
+    method = methods[run.method].method
+    name = method.__module__
+    own = name if name.startswith(f"{PACKAGE}.") else Path(inspect.getfile(method))
+    return code_digest(f"{PACKAGE}.training.session", own)
+
+
+def evaluation_code(evaluation: _Evaluation) -> str:
+    """The digest of the code that decides the outcome of one attack. KeyError for a kind we do not have."""
+    kind = evaluation.attack.kind
+    if getattr(evaluation.attack, "engine", "reference") != "reference":
+        kind += " of our own"
+    return _of_kind(f"{PACKAGE}.evaluation.session", kind, _ATTACKS)
+
+
+def analysis_code(analysis: _OfKind) -> str:
+    """The digest of the code that decides the arrays of an analysis. KeyError for a kind we do not have."""
+    return _of_kind(f"{PACKAGE}.analysis.session", analysis.kind, _ANALYSES)
+
+
+def code_digest(*entries: str | Path, without: frozenset[str] = frozenset()) -> str:
+    """16 hex digits of the code of `entries`, our modules by name or files by path, and of what they import.
+
+    `without`: modules that do not count, nor what they alone import.
     """
+    found = modules(*entries, without=without)
+    text = "\n".join(f"{name} {source.digest}" for name, source in sorted(found.items()))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Source:
+    """A module as read: the digest of its syntax, and the names of our modules that it imports.
+
+    `beside`: of a user's file, the files in its folder that it imports.
+    """
+
+    def __init__(self, path: Path, root: Path) -> None:
+        tree = ast.parse(path.read_bytes(), str(path))
+        text: list[str] = []
+        _write(tree, text)
+        self.digest = hashlib.sha256("".join(text).encode()).hexdigest()
+        self.imports = frozenset(
+            home for module, name in _imported(tree) for home in _homes(module, name, root)
+        )
+        self.beside = () if root in path.parents else tuple(_beside(tree, path))
+
+
+@cache  # the code of a process does not change while it runs
+def modules(*entries: str | Path, without: frozenset[str] = frozenset()) -> Mapping[str, Source]:
+    """Name -> module, of the entries (a file by its name) and all that they import inside the package."""
     root = Path(robustfront.__file__).parent
-    files = {path for pattern in _SOURCES for path in root.glob(pattern)}
-    own = Path(inspect.getfile(method.method))
-    total = hashlib.sha256()
-    for path in [*sorted(files), *([own] if own not in files else [])]:
-        name = path.relative_to(root).as_posix() if path in files else path.name
-        total.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return total.hexdigest()[:16]
+    found: dict[str, Source] = {}
+    pending = list(entries)
+    while pending:
+        entry = pending.pop()
+        name = entry.name if isinstance(entry, Path) else entry
+        if name not in found:
+            path = entry if isinstance(entry, Path) else _file(entry, root)
+            found[name] = _source(path, root)
+            pending += [module for module in found[name].imports if module not in without]
+            pending += found[name].beside
+    return found
+
+
+_source = cache(Source)
+
+
+def _of_kind(session: str, kind: str, modules_of: Mapping[str, tuple[str, ...]]) -> str:
+    """Of a session and the modules of one kind, without those of the other kinds."""
+    named = {each: {f"{PACKAGE}.{module}" for module in own} for each, own in modules_of.items()}
+    others = frozenset().union(*named.values()) - named[kind]
+    return code_digest(session, *sorted(named[kind]), without=others)
+
+
+# ------------------------------------------------------------------------------------------------ imports
+def _imported(node: ast.AST) -> Iterator[tuple[str, str | None]]:
+    """(module, name or None) of every import of ours below a node, but those for type checkers alone."""
+    for child in ast.iter_child_nodes(node):
+        match child:
+            case ast.If(test=ast.Name("TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING")):
+                for other in child.orelse:
+                    yield from _imported(ast.Module([other], []))
+            case ast.Import(names=names):
+                yield from ((alias.name, None) for alias in names if _is_ours(alias.name))
+            case ast.ImportFrom(module=str(module), names=names, level=0) if _is_ours(module):
+                yield from ((module, alias.name) for alias in names)
+            case _:
+                yield from _imported(child)
+
+
+def _beside(tree: ast.AST, path: Path) -> Iterator[Path]:
+    """The files in the same folder that a module imports, by name or relatively."""
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level <= 1:
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+        for name in names:
+            found = path.parent / f"{name.split('.', maxsplit=1)[0]}.py"
+            if found.is_file() and found != path:
+                yield found
+
+
+def _is_ours(module: str) -> bool:
+    return module.split(".", maxsplit=1)[0] == PACKAGE
+
+
+def _homes(module: str, name: str | None, root: Path) -> Iterator[str]:
+    """The modules that an import may use, but for those that decide nothing."""
+    if name is not None and _file(f"{module}.{name}", root).is_file():
+        module, name = f"{module}.{name}", None
+    lazy = _lazy_names(_file(module, root))
+    if name is not None and name in lazy:
+        found = [lazy[name]]
+    elif name is None:  # a package as a whole, or a module: any of its names
+        found = ["", *lazy.values()]
+    else:
+        found = [""]
+    for submodule in found:
+        home = f"{module}.{submodule}".rstrip(".")
+        parts = home.split(".")
+        if not _BESIDE & {home, *(".".join(parts[:depth]) for depth in range(2, len(parts)))}:
+            yield home
+
+
+@cache
+def _lazy_names(path: Path) -> Mapping[str, str]:
+    """Name -> submodule, of the table in a package whose `__getattr__` loads its names when they are used."""
+    if path.name != "__init__.py":
+        return {}
+    tree = ast.parse(path.read_bytes())
+    if not any(isinstance(node, ast.FunctionDef) and node.name == "__getattr__" for node in tree.body):
+        return {}
+    tables: dict[str, Any] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
+            tables |= ast.literal_eval(node.value)
+    return tables
+
+
+def _file(module: str, root: Path) -> Path:
+    """The file of one of our modules; of a package its `__init__.py`."""
+    path = root / Path(*module.split(".")[1:])
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+# ------------------------------------------------------------------------------------------------- syntax
+def _write(value: Any, text: list[str]) -> None:
+    """Appends a syntax tree as text, without docstrings (of variables too), places and whatever is empty.
+
+    Empty fields are left out because versions of Python differ in which they have. Not a generator: reports
+    ask for the code of all of `reporting` whenever they are made.
+    """
+    match value:
+        case ast.Expr(value=ast.Constant(value=str())):
+            return
+        case ast.AST():
+            text.append(f"({type(value).__name__}")
+            for name, inner in ast.iter_fields(value):
+                if inner is not None and inner != []:
+                    text.append(f" {name}=")
+                    _write(inner, text)
+            text.append(")")
+        case list():
+            text.append("[")
+            for inner in value:
+                _write(inner, text)
+                text.append(",")
+            text.append("]")
+        case _:
+            text.append(repr(value))

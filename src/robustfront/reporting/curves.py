@@ -1,7 +1,6 @@
-"""Training curves from history.csv: one figure per run, all runs at a glance, and NPAT's Figure 4."""
+"""Training curves from history.csv: one figure per run, and all runs at a glance."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -9,8 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from robustfront.artefacts import Layout
-from robustfront.reporting import wording
+from robustfront.errors import ArtefactError
 from robustfront.reporting.drawing import (
     BLACK,
     BLUE,
@@ -19,40 +17,32 @@ from robustfront.reporting.drawing import (
     ORANGE,
     SKY,
     VERMILION,
-    save_figure,
+    nothing_to_draw,
     styled,
 )
-from robustfront.reporting.results import Plan, manifests, read_history, run_title
-from robustfront.reporting.tables import NOT_RUN
+from robustfront.reporting.results import Results
 
-_Curves = Mapping[str, tuple[str, str, Any]]
+Curves = Mapping[str, tuple[str, str, Any]]
 """Column of the history -> label, colour, line style."""
 
-_ACCURACIES: _Curves = {
+ACCURACIES: Curves = {
     "train_clean_accuracy": ("train, clean", BLUE, "--"),
     "validation_clean_accuracy": ("validation, clean", BLUE, "-"),
     "train_adversarial_accuracy": ("train, adversarial", VERMILION, "--"),
     "validation_adversarial_accuracy": ("validation, adversarial", VERMILION, "-"),
 }
-_LOSSES: _Curves = {
+_LOSSES: Curves = {
     "train_loss": ("train, total", BLACK, "--"),
     "validation_clean_loss": ("validation cross entropy, clean", BLUE, "-"),
     "validation_adversarial_loss": ("validation cross entropy, adversarial", VERMILION, "-"),
 }
-_FIGURE4_LOSSES: _Curves = {
-    "train_clean_loss": ("train, CE(x)", BLUE, "--"),
-    "validation_clean_loss": ("validation, CE(x)", BLUE, "-"),
-    "train_adversarial_loss": ("train, β KL(x, x′)", VERMILION, "--"),
-    "validation_adversarial_loss": ("validation, CE(x′)", VERMILION, "-"),
-}
-_NULL_SPACE: _Curves = {
-    "projected_gradient_norm": ("NPDA: |P g|, g = ∂ℓ/∂h", GREEN, "-"),
-    "projected_gradient_share": ("NPDA: |P g| / |g|", SKY, "-"),
+_NULL_SPACE: Curves = {
+    "projected_gradient_norm": ("attack: |P g|, g = ∂ℓ/∂h", GREEN, "-"),
+    "projected_gradient_share": ("attack: |P g| / |g|", SKY, "-"),
     "head_offset_in_row_space": ("head: max |(W − W$_{std}$) V|", ORANGE, "-"),
 }
 _PARTS = (GREEN, ORANGE, SKY, GREY)
-
-FIGURE4 = {"npda-pgd": "NPDA + PGD-AT", "npgd-pgd": "NPGD + PGD-AT"}
+PANELS = 100
 
 
 def training_curves(history: pd.DataFrame, *, title: str, selected_epoch: int | None = None) -> Figure:
@@ -66,11 +56,11 @@ def training_curves(history: pd.DataFrame, *, title: str, selected_epoch: int | 
         figure = Figure(figsize=(7.4, 5.0), layout="constrained")
         figure.suptitle(title, fontsize=11)
         (loss, accuracy), (rate, last) = figure.subplots(2, 2, sharex=True)
-        _curves(loss, history, _LOSSES, title="loss")
-        _curves(accuracy, history, _ACCURACIES, title="accuracy (%)", factor=100)
-        _curves(rate, history, {"lr": ("learning rate", BLACK, "-")}, title="learning rate")
+        draw(loss, history, _LOSSES, title="loss")
+        draw(accuracy, history, ACCURACIES, title="accuracy (%)", factor=100)
+        draw(rate, history, {"lr": ("learning rate", BLACK, "-")}, title="learning rate")
         if null_space:
-            _curves(last, history, _NULL_SPACE, title="null-space quantities")
+            draw(last, history, _NULL_SPACE, title="null-space quantities")
             if (history[null_space].max() > 0).any():
                 last.set_yscale("log")
         else:
@@ -80,7 +70,7 @@ def training_curves(history: pd.DataFrame, *, title: str, selected_epoch: int | 
                 name: (name.removeprefix("train_").replace("_", " "), colour, "-")
                 for name, colour in zip(parts, _PARTS, strict=False)
             }
-            _curves(last, history, curves, title="parts of the training loss")
+            draw(last, history, curves, title="parts of the training loss")
             last.set_visible(bool(parts))
         for axes in (loss, accuracy, rate, last):
             if selected_epoch is not None:
@@ -92,21 +82,32 @@ def training_curves(history: pd.DataFrame, *, title: str, selected_epoch: int | 
 
 
 def training_overview(histories: Mapping[str, pd.DataFrame]) -> Figure:
-    """Small multiples: clean and adversarial validation accuracy (%) per epoch, one panel for each title."""
+    """Small multiples: clean and adversarial validation accuracy (%) per epoch, one panel for each title.
+
+    Of more than `PANELS` runs, the first so many: a page holds no more.
+    """
+    left_out = len(histories) - PANELS
+    histories = dict(list(histories.items())[:PANELS])
     columns = min(4, max(1, len(histories)))
     rows = -(-len(histories) // columns)
     with styled():
-        figure = Figure(figsize=(2.6 * columns, 1.9 * rows + 0.5), layout="constrained")
+        # At fixed places: finding them takes longer than drawing so many panels.
+        width, height = max(2.6 * columns, 5.2), 1.9 * rows + 1.0
+        figure = Figure(figsize=(width, height))
+        sides = {"left": 0.7 / width, "right": 1 - 0.1 / width, "bottom": 0.55 / height}
+        figure.subplots_adjust(**sides, top=1 - 0.6 / height, wspace=0.14, hspace=0.4)
         grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
-        curves = {name: style for name, style in _ACCURACIES.items() if name.startswith("validation")}
+        curves = {name: style for name, style in ACCURACIES.items() if name.startswith("validation")}
         for axes, (name, history) in zip(grid.flat, histories.items(), strict=False):
-            _curves(axes, history, curves, title=name, factor=100, legend=False)
+            draw(axes, history, curves, title=name, factor=100, legend=False)
             axes.set_ylim(-3, 103)
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.set_yticks([0, 50, 100])
+            axes.xaxis.get_major_locator().set_params(integer=True, nbins=4)
         for axes in list(grid.flat)[len(histories) :]:
             axes.set_visible(False)
-        figure.supxlabel("epoch", fontsize=9)
-        figure.supylabel("validation accuracy (%)", fontsize=9)
+        more = f" ({left_out} more runs are not drawn)" if left_out > 0 else ""
+        figure.supxlabel(f"epoch{more}", fontsize=9)
+        figure.supylabel("validation accuracy (%)", fontsize=9, x=0.08 / width)
         handles = [
             Line2D([], [], color=colour, linestyle=dash, label=label)
             for label, colour, dash in curves.values()
@@ -115,55 +116,27 @@ def training_overview(histories: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-def npat_figure4(plan: Plan, layout: Layout) -> Figure:
-    """S000 (NPAT), Figure 4: loss, and accuracy with robustness (%), after each epoch of NPDA and NPGD.
-
-    The paper does not say which variant it shows; these are the two with PGD samples. Two rows of panels per
-    data set of the plan, a column per method. Several seeds are averaged. Adversarial: under the PGD with
-    which the run's own validation attacks.
-    """
-    with styled():
-        figure = Figure(figsize=(10.5, 5.4 * len(plan.datasets)), layout="constrained")
-        grid = figure.subplots(2 * len(plan.datasets), 2, squeeze=False, sharex=True, sharey="row")
-        for position, (dataset_id, dataset) in enumerate(plan.datasets.items()):
-            for column, (run, name) in enumerate(FIGURE4.items()):
-                histories = [read_history(layout, found.id) for found in plan.find(run, dataset_id)]
-                seeds = f", mean of {len(histories)} seeds" if len(histories) > 1 else ""
-                losses, accuracies = grid[2 * position : 2 * position + 2, column]
-                losses.set_title(f"{name} on {dataset.name}{seeds}", loc="left")
-                if histories:
-                    mean = pd.concat(histories).groupby("epoch", as_index=False).mean()
-                    _curves(losses, mean, _FIGURE4_LOSSES)
-                    _curves(accuracies, mean, _ACCURACIES, factor=100)
-                else:
-                    losses.text(0.5, 0.5, NOT_RUN, ha="center", transform=losses.transAxes, color=GREY)
-            grid[2 * position, 0].set_ylabel("loss")
-            grid[2 * position + 1, 0].set_ylabel("accuracy (%)")
-        for axes in grid[-1]:
-            axes.set_xlabel(f"epoch ({wording.scale_label(plan.scale)})")
-            axes.xaxis.get_major_locator().set_params(integer=True)
-    return figure
+def of_run(results: Results, *, run_id: str, title: str) -> Figure:
+    """The training curves of one run. ArtefactError if its history is missing or damaged."""
+    history = results.history(run_id)
+    if history is None:
+        raise ArtefactError(f"run {run_id}: its history.csv is missing or damaged; run `snakemake` again")
+    return training_curves(
+        history, title=title, selected_epoch=results.manifest(run_id).get("selected_epoch")
+    )
 
 
-def write_training_curves(plan: Plan, layout: Layout, folder: Path) -> list[Path]:
-    """Saves `training_overview` and `training/<run id>` in `folder`, as SVG and PNG; returns the PNGs."""
-    histories = {run.id: read_history(layout, run.id) for run in plan.runs.values()}
-    titles = {run.id: run_title(plan, run) for run in plan.runs.values()}
-    figures = {"training_overview": training_overview({titles[run]: histories[run] for run in histories})}
-    for run, manifest in manifests(plan, layout).items():
-        selected = manifest.get("selected_epoch")
-        figures[f"training/{run}"] = training_curves(
-            histories[run], title=titles[run], selected_epoch=selected
-        )
-    for stem, figure in figures.items():
-        save_figure(figure, folder / stem)
-    return [folder / f"{stem}.png" for stem in figures]
+def overview(results: Results) -> Figure:
+    """`training_overview` of the runs that have a history."""
+    histories = {results.title(run): results.history(run.id) for run in results.runs.values()}
+    known = {title: history for title, history in histories.items() if history is not None}
+    return training_overview(known) if known else nothing_to_draw(Figure(), "no run is trained yet")
 
 
-def _curves(
+def draw(
     axes: Axes,
     history: pd.DataFrame,
-    curves: _Curves,
+    curves: Curves,
     *,
     title: str | None = None,
     factor: float = 1.0,

@@ -1,12 +1,14 @@
 """How figures look and are saved. No pyplot: a figure is a value, and equal figures are equal bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from matplotlib import style
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from robustfront.artefacts import atomic_write
@@ -36,12 +38,20 @@ def styled() -> AbstractContextManager[None]:
 
 
 def save_figure(figure: Figure, stem: Path) -> None:
-    """Writes `stem`.svg and `stem`.png (200 dpi), each atomically and without a date inside."""
-    options: dict[str, dict[str, Any]] = {"svg": {"metadata": {"Date": None}}, "png": {"dpi": 200}}
+    """Writes `stem`.svg and `stem`.png (200 dpi), each atomically and without a date inside.
+
+    Lays the figure out once and draws it once for each file, where `Figure.savefig` does either twice.
+    """
     with styled():
-        for kind, own in options.items():
-            with atomic_write(stem.with_name(f"{stem.name}.{kind}")) as temporary:
-                figure.savefig(temporary, format=kind, facecolor="white", **own)
+        if engine := figure.get_layout_engine():
+            engine.execute(figure)
+            figure.set_layout_engine("none")
+        figure.set_facecolor("white")
+        with atomic_write(stem.with_name(f"{stem.name}.svg")) as temporary:
+            FigureCanvasSVG(figure).print_svg(temporary, metadata={"Date": None})
+        figure.dpi = 200  # only now: an SVG is drawn at 72, and leaves that behind
+        with atomic_write(stem.with_name(f"{stem.name}.png")) as temporary:
+            FigureCanvasAgg(figure).print_png(temporary)
 
 
 def place(
@@ -65,3 +75,9 @@ def nothing_to_draw(figure: Figure, reason: str) -> Figure:
     figure.set_size_inches(5, 1.2)
     figure.text(0.5, 0.5, reason, ha="center", va="center", color=GREY)
     return figure
+
+
+def lacking(missing: Mapping[str, str]) -> str:
+    """What a figure says of results that are not there, by title of the run: `; not there: st (diverged)`."""
+    said = ", ".join(f"{title} ({state})" for title, state in missing.items())
+    return f"; not there: {said}" if said else ""

@@ -1,108 +1,151 @@
-"""Whether the report on disk shows today's parameters, results and code. Told by content, not by times.
+"""Whether a study's page on disk shows today's parameters, results and code. Told by content, not by times.
 
-The page is made last and leaves reports/record.json, which holds a digest of everything the report was made
-from, and checksums of everything it consists of.
+The page is made last and leaves reports/<study>/record.json, which holds a digest of everything that the page
+was made from, and size and checksum of every file it consists of.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import robustfront
-from robustfront.artefacts import Layout, date_back, read_json, write_text
+from robustfront.artefacts import Layout, read_json
 from robustfront.checksums import write_record
+from robustfront.config.evaluations import of_suite
 from robustfront.errors import ArtefactError
+from robustfront.reporting import code, places
 
 if TYPE_CHECKING:
-    from robustfront.reporting.results import Plan
+    from robustfront.planning import Plan
+    from robustfront.reporting.planned import StudyPlan
 
 RECORD = "record.json"
-_SOURCES = ("reporting/**/*", "evaluation/statistics.py", "evaluation/outcomes.py", "analysis/records.py")
+_CODE = tuple(
+    f"robustfront.{module}"
+    for module in ("studies.report", "studies.assemble", "reporting.default", "reporting.contents")
+)
+"""What writes a page; what these use counts too."""
 
 
-def plan_digest(plan: Plan) -> str:
-    """Hash of what a report shows of a plan: cosmetic edits of params.yaml do not change it."""
+def inputs_digest(plan: StudyPlan, layout: Layout) -> str:
+    """Hash of all that a study's page is made from.
+
+    That is what the page shows of the plan, the records of its results, failures among them (a result that is
+    missing counts as missing), the study's own files, its notebook's source, and the code of reports.
+    """
+    total = hashlib.sha256(_plan_digest(plan).encode())
+    for path in result_files(plan, layout):
+        _add(total, path.relative_to(layout.results).as_posix(), path)
+    for path in (*places.own_data(plan.study), places.notebook_source(plan.study)):
+        _add(total, path.name, path)
+    total.update(code.digest(plan.study, _CODE, _templates()).encode())
+    return total.hexdigest()
+
+
+def contents_digest(plan: Plan, reports: Path) -> str:
+    """Hash of all that the contents page is made from: what the pages of the studies recorded, and code."""
+    about = [plan.scale, plan.note, plan.absent, [_plan_digest(study) for study in plan.studies.values()]]
+    total = hashlib.sha256(json.dumps(about).encode())
+    for name in plan.studies:
+        _add(total, name, reports / name / RECORD)
+    total.update(code.digest(None, _CODE, _templates()).encode())
+    return total.hexdigest()
+
+
+def result_files(plan: StudyPlan, layout: Layout) -> Iterator[Path]:
+    """The records of all results of the plan, there or not.
+
+    Each is the last file of its step and vouches for the others.
+    """
+    for dataset in plan.datasets:
+        yield layout.dataset(dataset) / "manifest.json"
+    evaluations = {
+        plan.evaluation_id(name, evaluation)
+        for name, suite in plan.suites.items()
+        for evaluation in of_suite(suite)
+    }
+    for run in plan.runs:
+        for name in ("manifest.json", "failure.json"):
+            yield layout.run(run) / name
+        for evaluation in sorted(evaluations):
+            stem = layout.evaluation(run, evaluation)
+            yield stem.with_name(f"{stem.name}.json")
+    for analysis in plan.analyses.values():
+        for run in analysis.runs:
+            stem = layout.analysis(run, analysis.id)
+            yield stem.with_name(f"{stem.name}.json")
+
+
+def is_current(plan: StudyPlan, layout: Layout, folder: Path) -> bool:
+    """Whether the study's page in `folder` was made from what is there now, and all its files are there.
+
+    Of these only the sizes are looked at. A page that lacks something is not current.
+    """
+    return _is_current(folder, lambda: inputs_digest(plan, layout))
+
+
+def contents_are_current(plan: Plan, reports: Path) -> bool:
+    """The same of the contents page."""
+    return _is_current(reports, lambda: contents_digest(plan, reports))
+
+
+def _is_current(folder: Path, inputs: Callable[[], str]) -> bool:
+    try:
+        record = read_json(folder / RECORD)
+    except ArtefactError:
+        return False
+    sizes = record.get("sizes") if isinstance(record, dict) else None
+    if not isinstance(sizes, dict) or record.get("complaints") != []:
+        return False
+    if any(_size(folder / name) != size for name, size in sizes.items()):
+        return False
+    return bool(record.get("inputs") == inputs())
+
+
+def write(folder: Path, content: Mapping[str, Any], files: Iterable[Path]) -> None:
+    """Writes the record of a page that consists of `files`: `content`, with their sizes and checksums."""
+    found = list(files)
+    sizes = {file.relative_to(folder).as_posix(): file.stat().st_size for file in found}
+    write_record(folder / RECORD, {**content, "sizes": sizes}, found)
+
+
+def invalidate(folder: Path) -> None:
+    """To be called before a file of the page is changed: from then on it is not current."""
+    (folder / RECORD).unlink(missing_ok=True)
+
+
+def _plan_digest(plan: StudyPlan) -> str:
+    """Hash of what a page shows of a plan: cosmetic edits of params files do not change it."""
     content = [
-        plan.scale,
-        plan.note,
+        [plan.study.name, plan.study.facts.model_dump(mode="json"), plan.scale, plan.note],
         [(key, value.model_dump(mode="json")) for key, value in plan.datasets.items()],
         [(key, value.model_dump(mode="json")) for key, value in plan.suites.items()],
+        [(key, list(run.names), run.config.model_dump(mode="json")) for key, run in plan.runs.items()],
         [
             (key, value.config.model_dump(mode="json"), list(value.runs.items()))
             for key, value in plan.analyses.items()
         ],
-        [(key, list(run.names), run.config.model_dump(mode="json")) for key, run in plan.runs.items()],
     ]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def result_files(plan: Plan, layout: Layout) -> Iterator[Path]:
-    """The records of all results of the plan; each is the last file of its step, and covers the others."""
-    for dataset in plan.datasets:
-        yield layout.dataset(dataset) / "manifest.json"
-    for run in plan.runs:
-        yield layout.run(run) / "manifest.json"
-        for suite in plan.suites:
-            yield layout.evaluation(run, suite).with_name(f"{suite}.json")
-    for analysis in plan.analyses.values():
-        for run in analysis.runs:
-            yield layout.analysis(run, analysis.id).with_name(f"{analysis.id}.json")
-
-
-def inputs_digest(plan: Plan, layout: Layout, notebooks: Path) -> str | None:
-    """Hash of plan, results, notebooks and reporting code; None while a result is missing or unreadable."""
-    total = hashlib.sha256(plan_digest(plan).encode())
-    for path in result_files(plan, layout):
-        try:
-            _add(total, path.relative_to(layout.results).as_posix(), path)
-        except OSError:
-            return None
-    package = Path(robustfront.__file__).parent
-    sources = {path for pattern in _SOURCES for path in package.glob(pattern)}
-    for path in sorted(path for path in sources if path.is_file() and path.suffix != ".pyc"):
-        _add(total, path.relative_to(package).as_posix(), path)
-    for path in sorted(notebooks.glob("*.py")):
-        _add(total, path.name, path)
-    return total.hexdigest()
-
-
-def is_current(plan: Plan, layout: Layout, reports: Path, notebooks: Path) -> bool:
-    """Whether the report in `reports` was made from what is there now."""
-    try:
-        record = read_json(reports / RECORD)
-    except ArtefactError:
-        return False
-    made_from = record.get("inputs") if isinstance(record, dict) else None
-    return made_from is not None and made_from == inputs_digest(plan, layout, notebooks)
-
-
-def write(plan: Plan, layout: Layout, reports: Path, notebooks: Path, files: list[Path]) -> None:
-    """Writes the record of a report that consists of `files`."""
-    content = {"scale": plan.scale, "inputs": inputs_digest(plan, layout, notebooks)}
-    write_record(reports / RECORD, content, files)
-
-
-def invalidate(reports: Path) -> None:
-    """To be called before a file of the report is changed: from then on it is not current."""
-    (reports / RECORD).unlink(missing_ok=True)
-
-
-def stamp(results: Path, reports: Path) -> Path:
-    """A file newer than every file of the report, so that Snakemake makes all of it anew.
-
-    Files from a machine whose clock is ahead are dated back for that. The content is new too, as Snakemake
-    takes a small file of known content for old whatever its time. ArtefactError where that is not allowed.
-    """
-    date_back(reports)
-    path = results / "report-stamp.txt"
-    write_text(path, f"The report was found out of date at {time.time_ns()} ns.\n")
-    return path
+def _templates() -> tuple[Path, ...]:
+    return tuple(sorted(places.TEMPLATES.iterdir()))
 
 
 def _add(total: hashlib._Hash, name: str, path: Path) -> None:
-    total.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
+    try:
+        content = path.read_bytes()
+    except OSError:
+        content = None
+    total.update(name.encode() + b"\0" + (b"absent" if content is None else b"there\0" + content) + b"\0")
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None

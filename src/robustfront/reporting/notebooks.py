@@ -3,20 +3,51 @@
 import re
 import sys
 import tempfile
+from collections.abc import Sequence
+from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from robustfront import errors
 from robustfront.artefacts import write_text
 from robustfront.errors import NotebookFailed
 
-# Without the command history, a database in the home folder that locks up on network file systems, and
-# without the kernel's own log, which says nothing about the notebook.
-KERNEL_ARGUMENTS = ["--HistoryManager.enabled=False", "--log-level=CRITICAL"]
+if TYPE_CHECKING:
+    from robustfront.reporting.build import Built
+
+ONE_RUN = "training/"
+"""How the names of sections begin that show the curves of a single run."""
+
+# Without the command history, a database in the home folder that locks up on network file systems; without
+# the kernel's own log, which says nothing about the notebook; and without the current folder before Python's
+# own modules.
+KERNEL_ARGUMENTS = [
+    "--HistoryManager.enabled=False",
+    "--log-level=CRITICAL",
+    "--InteractiveShellApp.ignore_cwd=True",
+]
 
 
-def execute(notebook: Path, out_html: Path, parameters: dict[str, Any]) -> None:
+def show(built: Sequence["Built"], folder: Path) -> None:
+    """Displays in a notebook what was built in `folder`: tables, bitmaps, and in red what could not be made.
+
+    Of the curves of single runs, which may be thousands, only those that could not be made.
+    """
+    from IPython.display import HTML, Image, display
+
+    for one in built:
+        section, shown = one.section, folder / one.section.shown
+        if one.failed:
+            display(HTML(f'<p class="failed">{escape(section.title)}: {escape(one.message)}</p>'))
+        elif not section.anchor.startswith(ONE_RUN):
+            display(HTML(f"<h2>{escape(section.title)}</h2>"))
+            display(Image(shown, alt=section.alt) if shown.suffix == ".png" else HTML(filename=shown))
+
+
+def execute(notebook: Path, out_html: Path, parameters: dict[str, Any], last: str = "") -> None:
     """Runs `notebook` (percent format), its cell tagged `parameters` overridden, and writes `out_html`.
+
+    `last`: code of a cell that is run after its own, in the same process: what imports is imported once.
 
     The kernel is the interpreter this process runs in, in the current folder. The page shows outputs and
     text without code and loads nothing. If a cell fails, NotebookFailed names it, and the notebook with its
@@ -24,6 +55,7 @@ def execute(notebook: Path, out_html: Path, parameters: dict[str, Any]) -> None:
     printed, too, unless the error is one of ours, which says all there is to say.
     """
     import jupytext
+    import nbformat
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
@@ -34,6 +66,8 @@ def execute(notebook: Path, out_html: Path, parameters: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         source, executed = Path(folder) / "source.ipynb", Path(folder) / "executed.ipynb"
         content = jupytext.read(notebook)
+        if last:
+            content.cells.append(nbformat.v4.new_code_cell(last))
         content.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
         jupytext.write(content, source)
         try:
@@ -83,7 +117,7 @@ def _html(executed: Path, *, title: str) -> str:
     from markupsafe import Markup
     from nbconvert import HTMLExporter
 
-    from robustfront.reporting.rendering import template
+    from robustfront.reporting.markup import template
 
     exporter = HTMLExporter(template_name="basic", exclude_input=True, exclude_output_prompt=True)
     body, _ = exporter.from_filename(str(executed))

@@ -1,24 +1,29 @@
 """reports/plots: what `dvc plots diff` draws of two revisions, under names that an edited parameter keeps."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from robustfront.artefacts import Layout, write_text
-from robustfront.reporting.results import Plan, PlannedRun, read_history
+from robustfront.artefacts import write_text
+from robustfront.reporting.planned import PlannedRun
+from robustfront.reporting.results import Results
 
 ADVERSARIAL, CLEAN = "validation_adversarial_accuracy", "validation_clean_accuracy"
 
 
-def write_plots(plan: Plan, layout: Layout, metrics: dict[str, Any], folder: Path) -> list[Path]:
-    """Writes `folder`/errors (a file per suite and attack) and /training (one per run); returns the files.
+def write_plots(metrics: Mapping[str, Any], studies: Mapping[str, Results], folder: Path) -> list[Path]:
+    """Writes `folder`/errors (a file per study, suite and attack) and /training (one per run).
 
-    `metrics` are those of the page. Files of an earlier plan are removed.
+    `metrics`: study -> what `metrics.metrics` returns. Returns the files; those of an earlier plan go.
     """
-    tables = {f"errors/{name}": rows for name, rows in _errors(metrics).items()}
-    tables |= {f"training/{_name(run)}": _training(layout, run) for run in plan.runs.values()}
+    tables = {f"errors/{name}": table for name, table in _errors(metrics).items()}
+    for study, results in studies.items():
+        for run in results.runs.values():
+            if (table := _training(results, run)) is not None:
+                tables[f"training/{study}-{_name(run)}"] = table
     shutil.rmtree(folder, ignore_errors=True)
     files = []
     for name, table in sorted(tables.items()):
@@ -28,22 +33,25 @@ def write_plots(plan: Plan, layout: Layout, metrics: dict[str, Any], folder: Pat
     return files
 
 
-def _errors(metrics: dict[str, Any]) -> dict[str, pd.DataFrame]:
-    """`<suite>-<attack>` -> `run`, `error` in percent."""
+def _errors(metrics: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """`<study>-<suite>-<attack>` -> `run`, `error` in percent."""
     rows: dict[str, list[dict[str, Any]]] = {}
-    for dataset, runs in metrics.items():
-        for run, suites in runs.items():
-            for suite, attacks in suites.items():
-                for attack, error in attacks.items():
-                    row = {"run": f"{dataset} {run}", "error": error}
-                    rows.setdefault(f"{suite}-{attack}", []).append(row)
+    for study, datasets in metrics.items():
+        for dataset, runs in datasets.items():
+            for run, suites in runs.items():
+                for suite, attacks in suites.items():
+                    for attack, error in attacks.items():
+                        row = {"run": f"{dataset} {run}", "error": error}
+                        rows.setdefault(f"{study}-{suite}-{attack}", []).append(row)
     return {name: pd.DataFrame(found) for name, found in rows.items()}
 
 
-def _training(layout: Layout, run: PlannedRun) -> pd.DataFrame:
+def _training(results: Results, run: PlannedRun) -> pd.DataFrame | None:
     """`epoch`, `validation_accuracy` in percent: under attack if the run is judged so, else clean."""
-    history = read_history(layout, run.id)
+    history = results.history(run.id)
     judged = ADVERSARIAL if run.config.training.validation.attack else CLEAN
+    if history is None or judged not in history:
+        return None
     accuracy = (100 * history[judged]).round(4)
     return pd.DataFrame({"epoch": history["epoch"], "validation_accuracy": accuracy}).dropna()
 
@@ -52,4 +60,4 @@ def _name(run: PlannedRun) -> str:
     """Data set, name and seed; a run that only others start from has no name but its id without the hash."""
     if not run.names:
         return run.id.rpartition("-")[0]
-    return f"{run.config.dataset.name}-{run.names[0]}-s{run.config.seed}"
+    return f"{run.config.dataset.name}-{run.names[0].replace('/', '-')}-s{run.config.seed}"

@@ -2,19 +2,32 @@
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import pandas as pd
 
 from robustfront.artefacts import write_text
-from robustfront.reporting.tables import NOT_RUN, PUBLISHED, Heading
+from robustfront.config.evaluations import CLEAN
+from robustfront.reporting.cells import SUMMED
+from robustfront.reporting.markup import template
+from robustfront.reporting.tables import NOT_PRINTED, NOT_RUN, PUBLISHED, REPRODUCED, Table, TableSpec
 
 FAILED = "†"
 MISSING = "–"
+_PLURAL = {"error": "errors", "accuracy": "accuracies"}
+_BETTER = {"error": "lower", "accuracy": "higher"}
+_IN_UNIT = {"percent": "in percent", "fraction": "as fractions"}
+_DIGITS = {"percent": 2, "fraction": 4}
+_STATES = {
+    NOT_PRINTED: "the paper has no number here.",
+    "diverged": "the training ended in numbers that are not finite.",
+    "failed": "it was tried and stopped with an error, which its log tells.",
+    "damaged": "its files are not what was written; delete them and run `snakemake` again.",
+    "not made yet": "`snakemake` makes it.",
+}
+"""What a cell without a number says -> what that means."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +65,11 @@ class View:
         return [heading for heading, width in self.groups for _ in range(width)]
 
 
-def write_table(table: pd.DataFrame, stem: Path, spec: Heading) -> None:
-    """Writes what `tables.measure` returns as `stem`.csv, .md, .tex and .html (a fragment)."""
-    views = [_view(part, spec) for _, part in table.groupby("dataset", sort=False)]
+def write_table(table: Table, stem: Path) -> None:
+    """Writes `stem`.csv, .md, .tex and .html (a fragment)."""
+    views = [_view(part, table.spec) for _, part in table.frame.groupby("dataset", sort=False)]
     texts = {
-        "csv": table.to_csv(index=False, lineterminator="\n"),
+        "csv": table.frame.to_csv(index=False, lineterminator="\n"),
         "md": "\n".join(map(_markdown, views)),
         "tex": "\n".join(map(_latex, views)),
         "html": template("table.html.j2").render(views=views),
@@ -70,35 +83,25 @@ def write_formats(texts: Mapping[str, str], stem: Path) -> None:
         write_text(stem.with_name(f"{stem.name}.{suffix}"), text)
 
 
-@cache
-def template(name: str) -> jinja2.Template:
-    """A template of this package; values are escaped for HTML."""
-    loader = jinja2.PackageLoader("robustfront.reporting")
-    environment = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template(name)
-
-
-def _view(table: pd.DataFrame, spec: Heading) -> View:
+def _view(table: pd.DataFrame, spec: TableSpec) -> View:
     dataset, published_as, scale = (str(table[name].iloc[0]) for name in ("dataset", "published_as", "scale"))
     groups, columns = [("", len(spec.labels))], [Cell(name) for name in spec.labels.values()]
     sources = {}
-    for suite in table["suite"].unique():
-        part = table[table["suite"] == suite]
-        heading = f"Published, {published_as}" if suite == PUBLISHED else _heading(table, suite)
-        sources[suite] = list(part["attack"].unique())
-        groups.append((heading, len(sources[suite])))
-        columns += [_column(part[part["attack"] == attack]) for attack in sources[suite]]
+    for source in table["source"].unique():
+        part = table[table["source"] == source]
+        heading = f"Published, {published_as}" if source == PUBLISHED else _heading(table, source)
+        sources[source] = list(part["column"].unique())
+        groups.append((heading, len(sources[source])))
+        columns += [_column(part[part["column"] == column], part) for column in sources[source]]
     blocks = table.drop_duplicates("row")[spec.block or "dataset"].to_numpy()
     rows = []
     for _, part in table.groupby("row", sort=False):
         cells = [Cell(part[label].iloc[0] or MISSING) for label in spec.labels]
-        numbers = {(line["suite"], line["attack"]): line for line in part.to_dict("records")}
-        cells += [_number(numbers[suite, name]) for suite, attacks in sources.items() for name in attacks]
-        rows.append([*cells, _seeds(part)])
+        numbers = {(line["source"], line["column"]): line for line in part.to_dict("records")}
+        cells += [_number(numbers[source, name]) for source, names in sources.items() for name in names]
+        rows.append([*cells, _seeds(part[part["source"] != PUBLISHED])])
     return View(
-        caption=f"{spec.title}: errors in percent (lower is better), reproduced on {dataset}",
+        caption=f"{spec.title}: {_quantities(table)}, reproduced on {dataset}",
         scale=scale,
         labels=len(spec.labels),
         groups=[*groups, ("", 1)],
@@ -109,49 +112,79 @@ def _view(table: pd.DataFrame, spec: Heading) -> View:
     )
 
 
-def _heading(table: pd.DataFrame, suite: str) -> str:
-    """Names the space; the suite too if another suite has the same space."""
-    space = table.loc[table["suite"] == suite, "space"].iloc[0]
-    alone = table.loc[table["space"] == space, "suite"].nunique() == 1
-    return f"Reproduced, {space} space" + ("" if alone else f" ({suite})")
+def _quantities(table: pd.DataFrame) -> str:
+    """`errors in percent (lower is better)`, and other metrics after it."""
+    kinds = table[["metric", "unit"]].drop_duplicates().itertuples(index=False)
+    return ", ".join(
+        f"{_PLURAL[metric]} {_IN_UNIT[unit]} ({_BETTER[metric]} is better)" for metric, unit in kinds
+    )
 
 
-def _column(part: pd.DataFrame) -> Cell:
-    """`pgd-20 (n = 360)`: the attack and on how many test images."""
+def _heading(table: pd.DataFrame, source: str) -> str:
+    """Names the space; the source too if another one has the same space."""
+    ours = table[table["source"] != PUBLISHED]
+    space = ours.loc[ours["source"] == source, "space"].iloc[0]
+    alone = ours.loc[ours["space"] == space, "source"].nunique() == 1
+    return f"Reproduced, {space} space" + ("" if alone else f" ({source})")
+
+
+def _column(part: pd.DataFrame, of_source: pd.DataFrame) -> Cell:
+    """`pgd-20 (n = 360)`: the attack and on how many test images; the heading where that would not tell."""
     counts = sorted(part["n"].dropna().unique())
     images = "–".join(str(n) for n in dict.fromkeys([counts[0], counts[-1]])) if counts else ""
-    return Cell(part["attack_name"].iloc[0], f"(n = {images})" if images else "")
+    name, heading = part[["attack", "heading"]].iloc[0]
+    alone = of_source.loc[of_source["attack"] == name, "column"].nunique() == 1
+    shown = name if name and alone and part["source"].iloc[0] != PUBLISHED else heading
+    return Cell(shown, f"(n = {images})" if images else "")
 
 
 def _number(line: Mapping[Hashable, Any]) -> Cell:
-    if line["status"] == NOT_RUN:
+    if line["status"] not in (PUBLISHED, REPRODUCED):
         return Cell(MISSING)
-    value = f"{line['error_percent']:.2f}"
+    digits = _DIGITS[line["unit"]]
+    value = f"{line['value']:.{digits}f}"
     if line["status"] == PUBLISHED:
         return Cell(value)
-    low, high = line["low_percent"], line["high_percent"]
-    interval = f"[{low:.1f}, {high:.1f}]" if line["seeds"] == 1 else f"± {(high - low) / 2:.1f}"
-    mark = FAILED if line["masking"] == "failed" and line["attack"] != "clean" else ""
+    low, high, digits = line["low"], line["high"], digits - 1
+    interval = f"[{low:.{digits}f}, {high:.{digits}f}]"
+    if line["seeds"] > 1:
+        interval = f"± {(high - low) / 2:.{digits}f}"
+    mark = FAILED if line["masking"] == "failed" and line["attack"] != CLEAN else ""
     return Cell(value, interval, mark)
 
 
-def _seeds(row: pd.DataFrame) -> Cell:
-    seeds = row["seeds"].max()
-    return Cell(NOT_RUN if pd.isna(seeds) else str(seeds))
+def _seeds(ours: pd.DataFrame) -> Cell:
+    """How many seeds a row is of, and what is not there: `1`, `2; 1 diverged`, `not run at this scale`."""
+    lacking = ours[ours["status"] != REPRODUCED]
+    if len(lacking) == len(ours):
+        return Cell(", ".join(lacking["status"].unique()))
+    said = [str(ours["seeds"].max())]
+    said += [
+        f"{', '.join(part['attack'].where(part['attack'] != '', part['heading']).unique())} {status}"
+        for status, part in lacking.groupby("status", sort=False)
+    ]
+    made = ours[ours["status"] == REPRODUCED]
+    said += [text for text in made["lacking"].unique() if text]
+    return Cell("; ".join(said))
 
 
 def _notes(table: pd.DataFrame) -> list[str]:
-    reproduced = table[table["status"] == "reproduced"]
+    reproduced = table[table["status"] == REPRODUCED]
     notes = []
-    for suite, space, threat in table[["suite", "space", "threat"]].drop_duplicates().itertuples(index=False):
-        source = "Published" if suite == PUBLISHED else f"{space.capitalize()} space (suite {suite})"
-        notes.append(f"{source}: {threat}.")
-    if (reproduced.groupby("suite")["n"].nunique() > 1).any():
+    threats = table[["source", "suite", "space", "threat"]].drop_duplicates()
+    for source, suite, space, threat in threats.itertuples(index=False):
+        if source != PUBLISHED:
+            notes.append(f"{space.capitalize()} space (suite {suite}): {threat}.")
+        elif threat:
+            notes.append(f"Published: {threat}.")
+    if (reproduced.groupby("source")["n"].nunique() > 1).any():
         notes.append(
             "n differs between attacks: a smaller n is a part of the same test images, drawn with the shares "
             "of their classes and the same for every model. Columns of different n differ by chance, too; "
             "whether AutoAttack is weaker than PGD is checked on the images that both saw."
         )
+    if (reproduced["interval"] == SUMMED).any():
+        notes.append("Of numbers made of others: an interval as wide as theirs together, 95 % or more.")
     if (reproduced["seeds"] == 1).any():
         notes.append("[low, high]: Wilson 95 % interval over the test images of one seed.")
     if (reproduced["seeds"] > 1).any():
@@ -160,7 +193,12 @@ def _notes(table: pd.DataFrame) -> list[str]:
         notes.append(f"{FAILED}: a gradient-masking check failed, so the true robust error may be higher.")
     if (table["status"] == NOT_RUN).any():
         notes.append(f"{MISSING}: {NOT_RUN}; the published numbers are kept.")
-    return notes
+    notes += [f"{MISSING}: {status}; {what}" for status, what in _STATES.items() if _occurs(table, status)]
+    return list(dict.fromkeys(notes))
+
+
+def _occurs(table: pd.DataFrame, status: str) -> bool:
+    return bool((table["status"] == status).any() or table["lacking"].str.contains(status).any())
 
 
 def _markdown(view: View) -> str:

@@ -1,129 +1,251 @@
-"""What the runs of a plan left on disk, as tidy tables: evaluations, masking checks, histories, manifests."""
+"""What a study left on disk, and what its plan says: the only thing that sections, tables and claims see.
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+A missing, damaged or failed result is an answer like any other, never an exception. What was asked is noted
+with a digest of the answer, so that a section is made again only if it would look different now.
+"""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
 import pandas as pd
 
+from robustfront.analysis import records
 from robustfront.artefacts import Layout
 from robustfront.checksums import read_record
-from robustfront.config.analyses import Analysis
-from robustfront.config.schema import Dataset, Run, Suite
+from robustfront.config.evaluations import CLEAN, MASKING, WORST_CASE, of_suite, views
 from robustfront.errors import ArtefactError
+from robustfront.evaluation import outcomes
+from robustfront.evaluation.comparisons import autoattack_not_above_pgd
+from robustfront.reporting.planned import PlannedRun, StudyPlan
+from robustfront.reporting.view import StudyView
+
+State = Literal["trained", "diverged", "failed", "damaged", "not made yet"]
 
 
-class PlannedRun(Protocol):
-    """A run of the plan. `names`: the params.yaml entries it serves; two entries may resolve to one run."""
+class Rate(NamedTuple):
+    """How many of `n` images were misclassified; `error` and its Wilson 95 % interval are fractions."""
 
-    @property
-    def id(self) -> str: ...
-    @property
-    def names(self) -> Sequence[str]: ...
-    @property
-    def config(self) -> Run: ...
-    @property
-    def dataset_id(self) -> str: ...
+    n: int
+    errors: int
+    error: float
+    low: float
+    high: float
 
 
-class PlannedAnalysis(Protocol):
-    """An analysis of the plan; the keys of `runs` are the ids of the runs it is done on."""
+@dataclass(frozen=True)
+class Analysed:
+    """One analysis of one run. `title`: the run in words."""
 
-    @property
-    def id(self) -> str: ...
-    @property
-    def config(self) -> Analysis: ...
-    @property
-    def runs(self) -> Mapping[str, str | None]: ...
-
-
-class Plan(Protocol):
-    """The part of `robustfront.planning.Plan` that reporting reads."""
+    run: PlannedRun
+    title: str
+    record: records.Record
 
     @property
-    def scale(self) -> str: ...
+    def method(self) -> str:
+        return self.run.config.method
+
     @property
-    def note(self) -> str: ...
-    @property
-    def datasets(self) -> Mapping[str, Dataset]: ...
-    @property
-    def suites(self) -> Mapping[str, Suite]: ...
-    @property
-    def analyses(self) -> Mapping[str, PlannedAnalysis]: ...
-    @property
-    def runs(self) -> Mapping[str, PlannedRun]: ...
-    def find(self, name: str, dataset_id: str) -> Sequence[PlannedRun]: ...
+    def dataset(self) -> str:
+        return self.run.config.dataset.name
+
+    def array(self, name: str) -> np.ndarray:
+        return self.record.arrays[name]
 
 
-def evaluations(plan: Plan, layout: Layout) -> pd.DataFrame:
-    """A row per run, suite and attack, `clean` first and `worst-case` last.
+class Results(StudyView):
+    """A study's plan, its files, and what it left on disk."""
 
-    Columns: `run_id`, `suite_id`, `attack` (its name in the suite), `n`, `errors`, and as fractions `error`
-    with its Wilson 95 % interval `low`, `high`.
+    def __init__(self, plan: StudyPlan, layout: Layout) -> None:
+        super().__init__(plan, layout)
+        self._evaluations = {name: of_suite(suite) for name, suite in plan.suites.items()}
+        self._fallen: dict[tuple[int, str], pd.Series[bool]] = {}
 
-    ArtefactError if an evaluation of the plan is missing, damaged, or another run's.
-    """
-    numbers = ["n", "errors", "error", "low", "high"]
-    rows = [
-        {"run_id": run_id, "suite_id": suite_id, "attack": attack} | {key: aggregate[key] for key in numbers}
-        for run_id, suite_id, content in _evaluation_files(plan, layout)
-        for attack, aggregate in content["attacks"].items()
-    ]
-    return pd.DataFrame(rows, columns=["run_id", "suite_id", "attack", *numbers])
+    # ----------------------------------------------------------------------------------------------- runs
+    def state(self, run_id: str) -> State:
+        """Whether the run is trained, and if not, why."""
+        found = self._record(self._layout.run(run_id) / "manifest.json", run_id)
+        if isinstance(found, dict):
+            return "trained"
+        return self._failure_of(run_id, "train") or found
+
+    def manifest(self, run_id: str) -> dict[str, Any]:
+        """The run's manifest.json; empty if it is missing or damaged."""
+        return _or_empty(self._record(self._layout.run(run_id) / "manifest.json", run_id))
+
+    def history(self, run_id: str) -> pd.DataFrame | None:
+        """A row per epoch; quantities that the method does not have are NaN. None if missing or damaged."""
+        found = self._read(self._layout.run(run_id) / "history.csv", _history)
+        return found if isinstance(found, pd.DataFrame) else None
+
+    def failure(self, run_id: str) -> dict[str, Any]:
+        """What of the run failed last: `verb` (train, evaluate, analyse), `state`, `message`; or empty."""
+        return _or_empty(self._record(self._layout.run(run_id) / "failure.json"))
+
+    def _failure_of(self, run_id: str, verb: str) -> State | None:
+        failure = self.failure(run_id)
+        if failure.get("verb") != verb:
+            return None
+        return "diverged" if failure.get("state") == "diverged" else "failed"
+
+    def stored(self, dataset_id: str) -> dict[str, Any]:
+        """The manifest.json of a data set's images; empty if it is missing or damaged."""
+        return _or_empty(self._record(self._layout.dataset(dataset_id) / "manifest.json"))
+
+    # ---------------------------------------------------------------------------------------- evaluations
+    def attack(self, suite: str, word: str) -> str | None:
+        """The attack that `word` means: the shown one of that name, else the suite's first of that kind."""
+        of = self.suites[suite]
+        if word in views(of) or word == WORST_CASE:
+            return word
+        return next((name for name, attack in of.attacks.items() if attack.kind == word), None)
+
+    def rate(self, run_id: str, suite: str, attack: str) -> Rate | None:
+        """How many images fell to a shown attack of a suite, or to any (`worst-case`); None if missing.
+
+        `worst-case` is over the images that all attacks saw.
+        """
+        if attack == WORST_CASE:
+            fallen = self.fell(run_id, suite, attack)
+            return None if fallen is None else _rate(outcomes.rate(fallen))
+        evaluation, outcome = views(self.suites[suite])[attack]
+        return _rate(self.evaluated(run_id, suite, evaluation).get("outcomes", {}).get(outcome))
+
+    def fell(self, run_id: str, suite: str, attack: str) -> "pd.Series[bool] | None":
+        """Whether each image fell, by sample; None if that is missing or damaged."""
+        shown = views(self.suites[suite])
+        if attack == WORST_CASE:
+            attacks = [name for name in shown if name != CLEAN] or [CLEAN]
+            fallen = [self.fell(run_id, suite, name) for name in attacks]
+            known = [each for each in fallen if each is not None]
+            return outcomes.worst_case(known) if len(known) == len(fallen) else None
+        evaluation, outcome = shown[attack]
+        rows = self._rows(run_id, suite, evaluation)
+        if rows is None:
+            return None
+        if (id(rows), outcome) not in self._fallen:  # claims ask a thousand times
+            self._fallen[id(rows), outcome] = outcomes.fell(rows, outcome)
+        return self._fallen[id(rows), outcome]
+
+    def classes(self, run_id: str, suite: str) -> int:
+        """How many classes the clean images are of; 0 if these are missing."""
+        rows = self._rows(run_id, suite, CLEAN)
+        return 0 if rows is None else rows["label"].nunique()
+
+    def masking(self, run_id: str, suite: str) -> list[dict[str, Any]]:
+        """The gradient-masking checks: `check`, `passed`, `detail` each; empty if they were not made.
+
+        First that AutoAttack leaves no more images standing than PGD, for each pair of the suite's attacks.
+        """
+        of = self.suites[suite]
+        found = self.evaluated(run_id, suite, MASKING).get("masking") if of.masking else None
+        if not isinstance(found, list) or not found:
+            return []
+        fallen = {name: self.fell(run_id, suite, name) for name in of.attacks}
+        known = {name: each for name, each in fallen.items() if each is not None}
+        return autoattack_not_above_pgd(of, known) + found
+
+    def evaluated(self, run_id: str, suite: str, evaluation: str) -> dict[str, Any]:
+        """The record of an evaluation: of `clean`, an attack of the suite, or `masking`; empty if missing."""
+        self._asked("suites")
+        if evaluation not in self._evaluations[suite]:
+            return {}
+        return _or_empty(self._record(self._evaluation_file(run_id, suite, evaluation), run_id))
+
+    def lacks(self, run_id: str, suite: str, attack: str) -> State | None:
+        """Why there is no rate of a shown attack, or None if there is."""
+        if self.rate(run_id, suite, attack) is not None:
+            return None
+        if (trained := self.state(run_id)) != "trained":
+            return trained
+        evaluation, _ = views(self.suites[suite]).get(attack, (CLEAN, ""))
+        found = self._record(self._evaluation_file(run_id, suite, evaluation), run_id)
+        if found == "not made yet":
+            return self._failure_of(run_id, "evaluate") or "not made yet"
+        return "damaged"
+
+    def _evaluation_file(self, run_id: str, suite: str, evaluation: str) -> Path:
+        stem = self._layout.evaluation(run_id, self._plan.evaluation_id(suite, evaluation))
+        return stem.with_name(f"{stem.name}.json")
+
+    def _rows(self, run_id: str, suite: str, evaluation: str) -> pd.DataFrame | None:
+        """Columns sample, outcome, label, success of an evaluation."""
+        if not self.evaluated(run_id, suite, evaluation):
+            return None
+        found = self._read(self._evaluation_file(run_id, suite, evaluation), _rows_of)
+        return found if isinstance(found, pd.DataFrame) else None
+
+    # ------------------------------------------------------------------------------------------- analyses
+    def analysed(self, kind: str) -> list[Analysed]:
+        """The analyses of a kind that are there, run by run; empty if the scale asks for none."""
+        return [
+            Analysed(run, self.title(run), found)
+            for run, found in self._analyses(kind)
+            if isinstance(found, records.Record)
+        ]
+
+    def not_analysed(self, kind: str) -> dict[str, State]:
+        """The runs, in words, whose analysis of a kind is missing -> why."""
+        lacking: dict[str, State] = {}
+        for run, found in self._analyses(kind):
+            if not isinstance(found, records.Record):
+                trained = self.state(run.id)
+                failed = self._failure_of(run.id, "analyse")
+                lacking[self.title(run)] = trained if trained != "trained" else failed or found
+        return lacking
+
+    def _analyses(self, kind: str) -> list[tuple[PlannedRun, records.Record | State]]:
+        self._files.note(f"analyses:{kind}", lambda: self._planned_analyses(kind))
+        found = []
+        for analysis in self._of_kind(kind):
+            for run_id in analysis.runs:
+                stem = self._layout.analysis(run_id, analysis.id)
+                record = self._read(stem.with_name(f"{stem.name}.json"), _analysis)
+                found.append((self._plan.runs[run_id], record))
+        return found
+
+    # ---------------------------------------------------------------------------------------------- files
+    def _record(self, path: Path, run_id: str | None = None) -> Any:
+        """A JSON record as a dict, that of `run_id` if one is given; else the state that it is in."""
+        found = self._read(path, read_record)
+        if isinstance(found, str):
+            return found
+        if not isinstance(found, dict) or (run_id is not None and found.get("run", run_id) != run_id):
+            return "damaged"
+        return found
+
+    def _read(self, path: Path, reader: Callable[[Path], Any]) -> Any:
+        return self._files.read("file", path.relative_to(self._layout.results).as_posix(), reader)
 
 
-def masking_checks(plan: Plan, layout: Layout) -> pd.DataFrame:
-    """A row per run, suite and gradient-masking check: `run_id`, `suite_id`, `check`, `passed`, `detail`."""
-    rows = [
-        {"run_id": run_id, "suite_id": suite_id} | {key: check[key] for key in ("check", "passed", "detail")}
-        for run_id, suite_id, content in _evaluation_files(plan, layout)
-        for check in content.get("masking", [])
-    ]
-    return pd.DataFrame(rows, columns=["run_id", "suite_id", "check", "passed", "detail"])
-
-
-def evaluation_seconds(plan: Plan, layout: Layout) -> float:
-    """Wall time of all evaluations of the plan, added up."""
-    return sum(float(content.get("seconds") or 0) for *_, content in _evaluation_files(plan, layout))
-
-
-def read_history(layout: Layout, run_id: str) -> pd.DataFrame:
-    """The run's history.csv, a row per epoch; quantities that the method does not have are NaN."""
-    path = layout.run(run_id) / "history.csv"
+def _history(path: Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(path)
-        if "epoch" not in table:
-            raise ValueError("no column `epoch`")
-    except FileNotFoundError:
-        raise ArtefactError(f"{path}: missing; run `snakemake` to make it") from None
     except (ValueError, OSError) as error:
-        raise ArtefactError(f"{path}: damaged ({error}); delete it and run `snakemake` again") from None
+        raise ArtefactError(f"{path}: damaged ({error})") from None
+    if "epoch" not in table:
+        raise ArtefactError(f"{path}: damaged (no column `epoch`)")
     return table
 
 
-def manifests(plan: Plan, layout: Layout) -> dict[str, dict[str, Any]]:
-    """Run id -> content of its manifest.json."""
-    return {run_id: read_record(layout.run(run_id) / "manifest.json") for run_id in plan.runs}
+def _rows_of(path: Path) -> pd.DataFrame:
+    rows, _ = outcomes.load(path.with_suffix(""))
+    return rows[["sample", "outcome", "label", "success"]]
 
 
-def run_title(plan: Plan, run: PlannedRun) -> str:
-    """The run's name in params.yaml, with data set and seed if the plan has several: `npgd-pgd, seed 1`."""
-    several_seeds = len({other.config.seed for other in plan.runs.values()}) > 1
-    dataset = f" on {run.config.dataset.name}" if len(plan.datasets) > 1 else ""
-    return (
-        (" = ".join(run.names) or run.id) + dataset + (f", seed {run.config.seed}" if several_seeds else "")
-    )
+def _analysis(path: Path) -> records.Record:
+    """`path` is <run id>/analysis/<analysis id>.json."""
+    return records.load(path.with_suffix(""), path.parents[1].name)
 
 
-def _evaluation_files(plan: Plan, layout: Layout) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    for run_id in plan.runs:
-        for suite_id in plan.suites:
-            stem = layout.evaluation(run_id, suite_id)
-            path = stem.with_name(stem.name + ".json")
-            content = read_record(path)
-            if not isinstance(content, dict) or "attacks" not in content:
-                raise ArtefactError(f"{path}: damaged (no `attacks`); delete it and run `snakemake` again")
-            if content.get("run") != run_id:
-                raise ArtefactError(
-                    f"{path}: belongs to run {content.get('run')!r}; delete it and run `snakemake` again"
-                )
-            yield run_id, suite_id, content
+def _rate(numbers: Any) -> Rate | None:
+    try:
+        return Rate(**{name: numbers[name] for name in Rate._fields})
+    except (KeyError, TypeError):
+        return None
+
+
+def _or_empty(found: Any) -> dict[str, Any]:
+    return found if isinstance(found, dict) else {}

@@ -1,34 +1,47 @@
-"""The paper's tables and figures on the page, in the paper's order, other runs behind what they compare with.
+"""The parts of a study's page: tables, figures, claims. Each knows its files and makes them from `Results`.
 
-A new one is an entry of `PAPER`.
+A study's report.py lists them, in the order of its page, as `SECTIONS`.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+import pandas as pd
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
-from robustfront.reporting.rendering import template
+from robustfront.errors import ConfigError
+from robustfront.reporting.claims.judging import judge
+from robustfront.reporting.claims.language import load_claims
+from robustfront.reporting.claims.rendering import count_verdicts, write_claims
+from robustfront.reporting.drawing import save_figure
+from robustfront.reporting.markup import template
+from robustfront.reporting.rendering import write_table
+from robustfront.reporting.results import Results
+from robustfront.reporting.tables import Table
+
+CLAIMS = "claims.yaml"
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading of the page and what stands under it: a file in reports/ and the same in other formats.
+    """A heading of the page and what stands under it.
 
-    `stem`: path of the file in reports/, without suffix. `text`: what a reader must know to read it, shown
-    above. `alt`: of a figure, what it shows, for those who do not see it.
+    `anchor`: its name, in links and of its files. `text`: what a reader must know to read it, shown above.
+    `alt`: of a figure, what it shows, for those who do not see it.
     """
 
-    formats: ClassVar[dict[str, str]]
+    folder: ClassVar[str]
+    """Below the study's folder in reports/."""
+    downloads: ClassVar[dict[str, str]]
     """Suffix of each format offered for download -> its name."""
 
     anchor: str
     title: str
-    stem: str
-    text: str = ""
-    alt: str = ""
+    text: str = field(default="", kw_only=True)
+    alt: str = field(default="", kw_only=True)
 
     @property
     def short(self) -> str:
@@ -36,150 +49,92 @@ class Section:
         return self.title.partition(":")[0]
 
     @property
+    def stem(self) -> str:
+        """Path of its files in the study's folder, without suffix."""
+        return f"{self.folder}/{self.anchor}"
+
+    @property
     def files(self) -> list[str]:
-        """The files it needs, by their path in reports/."""
-        return [f"{self.stem}.{suffix}" for suffix in self.formats]
+        """Paths of its files in the study's folder."""
+        return [f"{self.stem}.{suffix}" for suffix in self.downloads]
 
-    def body(self, reports: Path) -> Markup:
-        """HTML of the section, without its heading."""
-        return Markup(template("section.html.j2").render(section=self, content=self._content(reports)))
+    @property
+    def shown(self) -> str:
+        """The file that shows it: a fragment of HTML, or a bitmap."""
+        raise NotImplementedError
 
-    def _content(self, reports: Path) -> Markup | None:
+    def make(self, results: Results, folder: Path) -> None:
+        """Writes its files; whatever it raises marks the section as failed and stops no other one."""
+        raise NotImplementedError
+
+    def body(self, folder: Path) -> Markup:
+        """HTML of the section as made in `folder`, without its heading; links are relative to `folder`."""
+        return Markup(template("section.html.j2").render(section=self, content=self._content(folder)))
+
+    def _content(self, folder: Path) -> Markup | None:
         """The fragment to show in place of an image."""
         return None
 
 
-class TableSection(Section):
-    """A table: the fragment `stem`.html, and its other formats."""
+@dataclass(frozen=True)
+class _Tabular(Section):
+    """Something whose fragment of HTML is `stem`.html."""
 
-    formats: ClassVar = {"csv": "CSV (tidy, full precision)", "md": "Markdown", "tex": "LaTeX"}
+    folder: ClassVar = "tables"
+    downloads: ClassVar = {"csv": "CSV (tidy, full precision)", "md": "Markdown", "tex": "LaTeX"}
 
     @property
     def files(self) -> list[str]:
-        return [f"{self.stem}.html", *super().files]
+        return [self.shown, *super().files]
 
-    def _content(self, reports: Path) -> Markup:
-        return Markup((reports / f"{self.stem}.html").read_text(encoding="utf-8"))
+    @property
+    def shown(self) -> str:
+        return f"{self.stem}.html"
+
+    def _content(self, folder: Path) -> Markup:
+        return Markup((folder / self.shown).read_text(encoding="utf-8"))
 
 
+@dataclass(frozen=True)
+class TableSection(_Tabular):
+    """A table of published and reproduced numbers."""
+
+    table: Callable[[Results], Table]
+
+    def make(self, results: Results, folder: Path) -> None:
+        write_table(self.table(results), folder / self.stem)
+
+
+@dataclass(frozen=True)
 class FigureSection(Section):
-    """A figure: `stem`.svg, and a bitmap."""
+    """A figure, as vectors and as a bitmap."""
 
-    formats: ClassVar = {"svg": "SVG", "png": "PNG"}
+    folder: ClassVar = "figures"
+    downloads: ClassVar = {"svg": "SVG", "png": "PNG"}
+
+    draw: Callable[[Results], Figure]
+
+    @property
+    def shown(self) -> str:
+        return f"{self.stem}.png"
+
+    def make(self, results: Results, folder: Path) -> None:
+        save_figure(self.draw(results), folder / self.stem)
 
 
-PAPER: Sequence[Section] = (
-    TableSection("table1", "Table 1: standard and robust error", "tables/npat_table1"),
-    FigureSection(
-        "figure1",
-        "Figure 1: accuracy against robustness",
-        "figures/npat_figure1",
-        text="Up and right is better. Colour says what the method does, shape what generates its training "
-        "samples; bars are 95 % intervals.",
-        alt="Scatter plots of clean accuracy against accuracy under AutoAttack, a point per row of Table 1: "
-        "the published numbers, then the reproduced ones for each evaluation suite with 95 % intervals. The "
-        "numbers are those of Table 1.",
-    ),
-    TableSection(
-        "other-runs",
-        "Other runs: what the paper does not have",
-        "tables/other_runs",
-        text="Runs of params.yaml that no table of the paper has, methods of your own among them, above the "
-        "models of Table 1 as trained here, under the same attacks.",
-    ),
-    FigureSection(
-        "other-runs-front",
-        "Other runs, drawn: accuracy against robustness",
-        "figures/other_runs_front",
-        text="The reproduced panels of Figure 1 with the other runs in green.",
-        alt="Scatter plots of clean accuracy against accuracy under AutoAttack, a panel for each evaluation "
-        "suite, a point per run with 95 % intervals. The numbers are those of the table above.",
-    ),
-    FigureSection(
-        "figure2a",
-        "Figure 2a: the framework",
-        "figures/npat_figure2a",
-        text="Drawn from the runs of this scale. Tinted boxes and red arrows: where the null-space "
-        "projector acts.",
-        alt="Diagram: from the standard model its last layer leads to the projector P and its weights to "
-        "NPDA and NPGD. P acts in the attack of NPDA and in the last layer's update of NPGD; both are"
-        " then evaluated.",
-    ),
-    FigureSection(
-        "figure2b",
-        "Figure 2b: plain and projected attack steps",
-        "figures/npat_figure2b",
-        text="The real way of one test image through both attacks on the trained NPDA model. The surface "
-        "is the plane through the image and both ends; the steps between them are drawn where they "
-        "fall on it.",
-        alt="Left, a loss surface seen from above with the ways of the plain and the projected attack; "
-        "middle, the cross entropy after each step; right, the image and what both attacks make of "
-        "it.",
-    ),
-    FigureSection(
-        "figure3",
-        "Figure 3: features under attack",
-        "figures/npat_figure3",
-        text="Top view: two axes of the row space of W_std (the paper's column space, of its transpose); "
-        "front view: one of them and one of the null space. The axes are those along which the plain "
-        "attack moves features most. A random direction of feature space has the share of the dashed "
-        "line in the null space: only above it does an attack prefer that space.",
-        alt="Scatter plots of penultimate features before and after a plain and a projected attack, from "
-        "above and from the front: the paper's toy, then trained models; below, bars of the share of "
-        "the shift that lies in the null space.",
-    ),
-    FigureSection(
-        "figure4",
-        "Figure 4: training dynamics",
-        "figures/npat_figure4",
-        text="Loss, and accuracy with robustness, after each epoch of NPDA + PGD-AT and NPGD + PGD-AT. x′: "
-        "attacked, on training images by the method's own attack, on validation images by plain PGD, "
-        "which is why the two part for NPDA. The paper shows its own curves as a picture and prints no "
-        "numbers.",
-        alt="Line plots over the epochs of training, a column for NPDA and one for NPGD: above, the clean "
-        "and the adversarial part of the training loss and the cross entropy of clean and attacked "
-        "validation images; below, clean and adversarial accuracy, on training and on validation images.",
-    ),
-    TableSection("table3", "Table 3: adversarial coefficient β", "tables/npat_table3"),
-    FigureSection(
-        "figure5",
-        "Figure 5: accuracy and robustness against β",
-        "figures/npat_figure5",
-        text="Table 3 as curves. Bars are 95 % intervals; small scales have only some of the values of β.",
-        alt="Line plots of clean accuracy and of accuracy under AutoAttack against the adversarial "
-        "coefficient, for NPDA and NPGD: the published numbers, then the reproduced ones for each evaluation "
-        "suite. The numbers are those of Table 3.",
-    ),
-    FigureSection(
-        "figure6",
-        "Figure 6: loss surfaces",
-        "figures/npat_figure6",
-        text="Cross entropy around the same test images for every model, along the sign of the gradient or"
-        " a random sign pattern, and a second random one; points are not clipped to valid images. "
-        "Rise: highest point above the centre; slope: its mean absolute value over the plane, image "
-        "by image.",
-        alt="Surfaces of the mean cross entropy, a pair per model: standard model, PGD-AT, TRADES, then "
-        "NPDA and NPGD by β. All surfaces of a half share one height scale.",
-    ),
-    TableSection("table2", "Table 2: hidden size", "tables/npat_table2"),
-    FigureSection(
-        "remark31",
-        "Remark 3.1: what is left of the theory",
-        "figures/npat_remark31",
-        text="Remark 3.1 says what f − f_std is, for one and the same features h. With trained features it"
-        " is (W − W_std) h_std plus a rest that the remark leaves out. NPGD of the last layer alone, "
-        "on frozen features, has no rest: there the remark holds to rounding.",
-        alt="Line plots over the epochs: the root mean square of f − f_std, of the part that Eq. 22 names"
-        " and of the rest, for NPDA, NPGD and NPGD on frozen features; the head's offset outside the "
-        "null space; what the projection leaves of NPDA's gradient; the share of the feature drift in"
-        " the null space; and bars of the rest in the final models.",
-    ),
-    TableSection(
-        "claims",
-        "Claims: what held up",
-        "tables/npat_claims",
-        text="Each checkable sentence of the paper, first against the numbers that the paper itself prints, "
-        "then against the models of this project in each space of ε. docs/reproduction/npat.md says how they "
-        "are judged.",
-    ),
-)
+@dataclass(frozen=True)
+class ClaimsSection(_Tabular):
+    """The verdicts on the claims of the study's claims.yaml."""
+
+    def make(self, results: Results, folder: Path) -> None:
+        path = results.study_file(CLAIMS)
+        if path is None:
+            raise ConfigError(
+                f"{results.study.folder}: there is no {CLAIMS}; write it, or leave this section out"
+            )
+        table = judge(load_claims(path), results)
+        write_claims(table, folder / self.stem, f"{results.study.facts.title}: claims")
+
+    def counts(self, folder: Path) -> list[str]:
+        """How many verdicts of each kind, as made in `folder`: `In print: 20 holds`, a line per source."""
+        return count_verdicts(pd.read_csv(folder / f"{self.stem}.csv", keep_default_na=False))

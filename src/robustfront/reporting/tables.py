@@ -1,170 +1,239 @@
-"""Paper tables: published and reproduced numbers in one tidy frame. `rendering` writes it to files."""
+"""Tables of a study: row and column specifications, and what is printed and what was measured in one frame.
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+`rendering` writes it to files.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
-from robustfront.artefacts import Layout
-from robustfront.config.schema import Suite
-from robustfront.evaluation.statistics import mean_interval
+from robustfront.config.schema import Dataset
 from robustfront.reporting import wording
-from robustfront.reporting.published import read_published
-from robustfront.reporting.results import Plan, evaluations, masking_checks
+from robustfront.reporting.cells import Cell, combined, measured
+from robustfront.reporting.columns import Column, Derived, printed_numbers
+from robustfront.reporting.planned import PlannedRun
+from robustfront.reporting.published import Row
+from robustfront.reporting.results import Results
 
 PUBLISHED = "published"
-NOT_RUN = "not run at this scale"
-# S000, section 4: it normalises its inputs and follows CAAT, whose code attacks the normalised image.
-PUBLISHED_THREAT = "L∞, ε = 8/255, most likely of (x − mean)/std"
-PRINTED = {"clean": "Clean", "pgd": "PGD", "autoattack": "AA"}
+"""Source of the paper's own numbers."""
+
+REPRODUCED, NOT_PRINTED, NOT_RUN = "reproduced", "not printed", "not run at this scale"
+"""With `PUBLISHED` and the states of `results`, what `status` says of a line."""
+
+
+ROW_COLUMNS = ("row", "run")
+COLUMNS = (
+    *(
+        "dataset",
+        "published_as",
+        "source",
+        "suite",
+        "space",
+        "threat",
+        "column",
+        "heading",
+        "attack",
+        "metric",
+    ),
+    *("status", "value", "low", "high", "unit", "interval", "seeds", "n", "lacking", "masking"),
+)
+"""Of the frame of every table: before its labels, and after them."""
 
 
 @dataclass(frozen=True)
-class Heading:
-    """A table's title, the columns that name a row (column of its frame -> heading), and its first notes.
+class Source:
+    """A group of columns of ours: attacks as the `suite` has them, or the suite that `elsewhere` names.
 
-    `block`: the label at whose change a line is ruled.
+    `elsewhere`: key of a column -> name of a suite, where one of another norm, radius or split is meant.
+    """
+
+    name: str
+    suite: str
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+
+    def suite_of(self, column: Column) -> str:
+        return self.elsewhere.get(column.key, self.suite)
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """What a table looks like.
+
+    `labels`: label of its rows -> heading. `columns`: of every source, as far as its suite has the attack.
+    `published`: the name of the paper's table, whose numbers and rows are shown; without, or for other rows,
+    `rows`. `sources`: empty, each suite of the study is one. `block`: the label at whose change a line is
+    ruled. `notes`: the first ones below it.
     """
 
     title: str
     labels: Mapping[str, str]
-    notes: tuple[str, ...] = ()
+    columns: Sequence[Column | Derived]
+    published: str = ""
+    rows: Sequence[Row] = ()
+    sources: Sequence[Source] = ()
+    notes: Sequence[str] = ()
     block: str = ""
+
+    def __post_init__(self) -> None:
+        if taken := [label for label in self.labels if label in COLUMNS]:
+            raise ValueError(f"label {taken[0]!r} is a column of every table; call it otherwise")
 
 
 @dataclass(frozen=True)
-class PaperTable(Heading):
-    """A table of a paper. `published`: its printed numbers, which have the columns of `labels`."""
+class Table:
+    """A table as made. `frame`: see `reproduce`."""
 
-    published: str = ""
-
-
-NPAT_TABLE1 = PaperTable(
-    "NPAT (S000), Table 1",
-    {
-        "method": "Model",
-        "generation": "Adv. gen. method",
-        "loss": "Loss",
-        "pretrained": "Pretrained model",
-    },
-    published="s000_table1",
-)
-NPAT_TABLE2 = PaperTable(
-    "NPAT (S000), Table 2",
-    {"method": "Method", "hidden": "Hidden size"},
-    (
-        "Hidden size as printed, for a network with 512 features: 512 is the network without an extra layer. "
-        "A narrower network has a layer as many times as wide as its features.",
-    ),
-    published="s000_table2",
-)
-NPAT_TABLE3 = PaperTable("NPAT (S000), Table 3", {"method": "Method", "beta": "β"}, published="s000_table3")
-NPAT_TABLES = (NPAT_TABLE1, NPAT_TABLE2, NPAT_TABLE3)
+    spec: TableSpec
+    frame: pd.DataFrame
 
 
-def reproduce(spec: PaperTable, plan: Plan, layout: Layout) -> pd.DataFrame:
-    """The paper's table with our errors beside the printed ones, for every data set of the plan.
+def reproduce(spec: TableSpec, results: Results) -> Table:
+    """The table with our numbers beside the printed ones, for every data set of the study.
 
-    A line per table row, data set, source (`suite`: `published` or the name of a suite) and attack:
+    A line of `frame` per row, data set, source and column:
 
-    - `row`, `run`: the paper's row and the name of its run in params.yaml; then the labels as printed;
+    - `row`, `run`: the row as `rows.yaml` calls it, and the name of its run; then the labels as printed;
     - `dataset`, `published_as`: our data set and the one whose printed numbers stand beside it;
-    - `suite`, `space`, `threat`: the source and its threat model;
-    - `attack` (clean, pgd, autoattack), `attack_name`: the column, and the suite's attack that fills it;
-    - `error_percent`, `low_percent`, `high_percent`, `interval`: of one seed, the error and its Wilson 95 %
-      interval; of several, mean and Student-t 95 % interval over seeds (it may leave [0, 100]);
-    - `seeds`, `n`: how many seeds, how many test images each;
+    - `source`, `suite`, `space`, `threat`: `published` or the group's name, and the suite the number is from;
+    - `column`, `heading`: key of the column, and what stands above it; `attack`: what the suite, or the
+      paper, calls it, empty for a number computed from other columns;
+    - `metric` (error, accuracy), `unit` (percent, fraction) of `value`, `low`, `high`; `interval`: of one
+      seed, a 95 % interval over images; of several, Student's over seeds, which may leave the range;
+    - `seeds`, `n`: how many seeds, how many test images each; `lacking`: the seeds without a value;
     - `masking`: whether all gradient-masking checks passed: `passed`, `failed`, `not checked`;
-    - `status`: `published`, `reproduced` or `not run at this scale`;
-    - `scale`: the label of the scale.
-
-    ArtefactError if an evaluation of the plan is missing.
+    - `status`: `published`, `not printed`; `reproduced`, `not run at this scale`, or why there is no value:
+      `diverged`, `failed`, `damaged`, `not made yet`;
+    - `scale`: the label of the study's numbers.
     """
-    labels = ["row", "run", *spec.labels]
-    published = read_published(spec.published)
-    printed_rows = published[labels].drop_duplicates().to_dict("records")
-    rows = [{str(key): value for key, value in row.items()} for row in printed_rows]
-    return measure(rows, labels, plan, layout, published)
-
-
-def measure(
-    rows: Iterable[dict[str, Any]], labels: list[str], plan: Plan, layout: Layout, published: pd.DataFrame
-) -> pd.DataFrame:
-    """The frame of `reproduce` for rows that have the columns `labels`, `row` and `run` among them.
-
-    `published`: numbers by `row`, `dataset` and `attack`; where it is empty, ours stand alone.
-    """
-    measured, checks = evaluations(plan, layout), masking_checks(plan, layout)
+    rows = list(spec.rows) or results.rows(spec.published)
     lines: list[dict[str, Any]] = []
-    for dataset_id, dataset in plan.datasets.items():
-        where = {"dataset": dataset.name, "published_as": dataset.published_as or ""}
-        printed = published[published["dataset"] == dataset.published_as]
-        numbers = printed.set_index(["row", "attack"])["error_percent"]
+    for dataset_id, dataset in results.datasets.items():
+        printed = _printed(spec, results, dataset_id)
+        threat = getattr(results.study.facts, "threat", "")
+        groups = [(source, _attacks(spec, source, results)) for source in _sources(spec, results)]
         for row in rows:
-            key = row | where
-            for attack in printed["attack"].unique():
-                source = {"suite": PUBLISHED, "space": "", "threat": PUBLISHED_THREAT}
-                column = {"attack": attack, "attack_name": PRINTED[attack], "status": PUBLISHED}
-                lines.append(key | source | column | {"error_percent": numbers[row["row"], attack]})
-            runs = [run.id for run in plan.find(str(row["run"]), dataset_id)]
-            for suite_id, suite in plan.suites.items():
-                threat = wording.threat(suite.threat, dataset.normalisation)
-                source = {"suite": suite.name, "space": suite.threat.space, "threat": threat}
-                here = measured[measured["run_id"].isin(runs) & (measured["suite_id"] == suite_id)]
-                status = "reproduced" if runs else NOT_RUN
-                verdict = {"masking": masking_verdict(checks, runs, suite_id)} if runs else {}
-                for attack, name in columns(suite).items():
-                    column = {"attack": attack, "attack_name": name, "status": status}
-                    value = _summarise(here[here["attack"] == name]) if runs else {}
-                    lines.append(key | source | column | value | verdict)
-    return _tidy(lines, labels, wording.scale_label(plan.scale))
+            key = {"row": row.row, "run": row.run, **row.labels, "dataset": dataset.name}
+            key["published_as"] = results.published_as(dataset_id)
+            lines += [key | line | {"threat": threat} for line in _lines_in_print(row, printed)]
+            runs = results.find(row.run, dataset_id) if row.run else []
+            for source, attacks in groups:
+                cells = _cells(spec, source, attacks, runs, results)
+                for column in spec.columns:
+                    if column.key in cells:
+                        line = _line(column, source, attacks, cells[column.key], runs, dataset, results)
+                        lines.append(key | line)
+    return Table(spec, _tidy(lines, spec, results.label))
 
 
-def columns(suite: Suite) -> dict[str, str]:
-    """Table column (clean, pgd, autoattack) -> name of the suite's first attack of that kind."""
-    found = {"clean": "clean"}
-    for name, attack in suite.attacks.items():
-        found.setdefault(attack.kind, name)
+def masking_verdict(results: Results, runs: Iterable[str], suite: str) -> str:
+    """passed, failed or not checked, over all seeds: a run without checks is not a run that passed."""
+    checks = [results.masking(run, suite) for run in runs]
+    if not all(check["passed"] for of_run in checks for check in of_run):
+        return "failed"
+    return "passed" if all(checks) else "not checked"
+
+
+def _sources(spec: TableSpec, results: Results) -> Sequence[Source]:
+    return spec.sources or [Source(suite, suite) for suite in results.suites]
+
+
+def _attacks(spec: TableSpec, source: Source, results: Results) -> dict[str, tuple[str, str]]:
+    """Key of a column -> the suite and attack that fill it; not of columns that the suite has none for."""
+    found = {}
+    for column in spec.columns:
+        if isinstance(column, Column):
+            suite = source.suite_of(column)
+            if suite in results.suites and (attack := results.attack(suite, column.attack)):
+                found[column.key] = suite, attack
     return found
 
 
-def masking_verdict(checks: pd.DataFrame, runs: list[str], suite_id: str) -> str:
-    """passed, failed or not checked, over all seeds: a run without checks is not a run that passed.
-
-    `checks`: what `results.masking_checks` returns.
-    """
-    checks = checks[checks["run_id"].isin(runs) & (checks["suite_id"] == suite_id)]
-    if not checks["passed"].all():
-        return "failed"
-    return "passed" if checks["run_id"].nunique() == len(runs) else "not checked"
-
-
-def _summarise(seeds: pd.DataFrame) -> dict[str, Any]:
-    """Error and interval of one column: `seeds` has a row per seed."""
-    numbers = {"seeds": len(seeds), "n": int(seeds["n"].iloc[0])}
-    mean, half_width, count = mean_interval(list(100 * seeds["error"]))
-    if half_width is None:
-        low, high = (100 * float(seeds[side].iloc[0]) for side in ("low", "high"))
-        interval = "Wilson 95 %"
-    else:
-        low, high = mean - half_width, mean + half_width
-        interval = f"t 95 % over {count} seeds"
-    return numbers | {"error_percent": mean, "low_percent": low, "high_percent": high, "interval": interval}
+def _cells(
+    spec: TableSpec,
+    source: Source,
+    attacks: Mapping[str, tuple[str, str]],
+    runs: Sequence[PlannedRun],
+    results: Results,
+) -> dict[str, Cell]:
+    """Key of a column -> its cell, as far as the suite has what fills it."""
+    cells = {
+        column.key: measured(runs, *attacks[column.key], column, results)
+        for column in spec.columns
+        if isinstance(column, Column) and column.key in attacks
+    }
+    for column in spec.columns:
+        if isinstance(column, Derived) and all(key in cells for key in column.of):
+            cells[column.key] = combined([(weight, cells[key]) for key, weight in column.of.items()])
+    return cells
 
 
-def _tidy(lines: list[dict[str, Any]], labels: list[str], scale: str) -> pd.DataFrame:
-    order = [
-        *labels,
-        "dataset",
-        "published_as",
-        "suite",
-        "space",
-        "threat",
-        "attack",
-        "attack_name",
-        "status",
-    ]
-    order += ["error_percent", "low_percent", "high_percent", "interval", "seeds", "n", "masking"]
-    table = pd.DataFrame([{"interval": "", "masking": ""} | line for line in lines], columns=order)
-    return table.astype({"seeds": "Int64", "n": "Int64"}).assign(scale=scale)
+def _line(
+    column: Column | Derived,
+    source: Source,
+    attacks: Mapping[str, tuple[str, str]],
+    cell: Cell,
+    runs: Sequence[PlannedRun],
+    dataset: Dataset,
+    results: Results,
+) -> dict[str, Any]:
+    parts = [column.key] if isinstance(column, Column) else list(column.of)
+    suite, attack = attacks[column.key] if isinstance(column, Column) else (source.suite, "")
+    threat = results.suites[suite].threat
+    line = _about(column) | {
+        "source": source.name,
+        "suite": suite,
+        "space": threat.space,
+        "threat": wording.threat(threat, dataset.normalisation),
+        "attack": attack,
+        "lacking": cell.lacks,
+    }
+    if not runs:
+        return line | {"status": NOT_RUN}
+    if cell.state:
+        return line | {"status": cell.state}
+    trained = [run.id for run in runs if run.config.seed in cell.seeds]
+    verdicts = [masking_verdict(results, trained, attacks[part][0]) for part in parts]
+    verdict = next(found for found in ("failed", "not checked", "passed") if found in verdicts)
+    return line | cell.summary() | {"status": REPRODUCED, "masking": verdict}
+
+
+def _printed(
+    spec: TableSpec, results: Results, dataset_id: str
+) -> list[tuple[Column | Derived, dict[str, float]]]:
+    """The columns that the paper prints numbers in, for the data set that stands beside ours: by row."""
+    if not (spec.published and (theirs := results.published_as(dataset_id))):
+        return []
+    table = results.published(spec.published)
+    table = table[table["dataset"] == theirs]
+    numbers = [(column, printed_numbers(table, column)) for column in spec.columns]
+    return [(column, by_row) for column, by_row in numbers if by_row]
+
+
+def _lines_in_print(
+    row: Row, printed: Sequence[tuple[Column | Derived, Mapping[str, float]]]
+) -> Iterable[dict[str, Any]]:
+    for column, by_row in printed:
+        line = _about(column) | {"source": PUBLISHED, "suite": "", "space": "", "lacking": ""}
+        line["attack"] = column.printed.attack if column.printed else ""
+        known = row.row in by_row
+        yield line | ({"status": PUBLISHED, "value": by_row[row.row]} if known else {"status": NOT_PRINTED})
+
+
+def _about(column: Column | Derived) -> dict[str, Any]:
+    return {
+        "column": column.key,
+        "heading": column.heading,
+        "metric": column.metric,
+        "unit": column.unit,
+    }
+
+
+def _tidy(lines: list[dict[str, Any]], spec: TableSpec, label: str) -> pd.DataFrame:
+    labels = [label for label in spec.labels if label not in ROW_COLUMNS]
+    order = [*ROW_COLUMNS, *labels, *COLUMNS]
+    frame = pd.DataFrame([{"interval": "", "masking": ""} | line for line in lines], columns=order)
+    numbers = dict.fromkeys(["value", "low", "high"], "float64") | dict.fromkeys(["seeds", "n"], "Int64")
+    return frame.astype(numbers).assign(scale=label)

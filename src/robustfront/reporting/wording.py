@@ -1,13 +1,9 @@
-"""Scales, threat models, attacks and quantities in words, the same in every table, figure and page."""
+"""Threat models, attacks and quantities in words, the same in every table, figure and page."""
 
-from robustfront.config.schema import AutoAttackEvaluation, EvaluationAttack, Normalisation, Suite, Threat
+from robustfront.config.evaluations import AutoAttackEvaluation, EvaluationAttack, Suite
+from robustfront.config.schema import Normalisation, Threat
 
 NORMS = {"linf": "L∞", "l2": "L2"}
-
-
-def scale_label(scale: str) -> str:
-    """Stands beside every number: only the `paper` scale's may be compared with the published ones."""
-    return "paper scale" if scale == "paper" else f"{scale} scale: not comparable in value"
 
 
 def length(value: float) -> str:

@@ -25,7 +25,8 @@ class Checkpoint:
 
     `groups` maps e.g. "model", "momentum", "average", "best" to named tensors; empty ones are not kept.
     `seconds` is what the unfinished epoch has taken so far, `made_from` the checksums of the files that the
-    training reads (none in older checkpoints).
+    training reads, `sources` the digest of the code of its steps, or of each code in turn, joined by `+`, if
+    it was edited meanwhile (older checkpoints have neither).
     """
 
     run_id: str
@@ -37,6 +38,7 @@ class Checkpoint:
     best_epoch: int | None
     seconds: float
     made_from: Mapping[str, str] = field(default_factory=dict)
+    sources: str = ""
 
     def save(self, path: Path) -> None:
         """Replaces `path`. ArtefactError, the older file untouched, where it cannot be written."""

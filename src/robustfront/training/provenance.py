@@ -1,4 +1,4 @@
-"""What a manifest says of how a run's numbers came to be: code, libraries, machine, deviations from S000."""
+"""What a manifest says of how a run's numbers came to be: code, libraries, machine."""
 
 import importlib.metadata
 import platform
@@ -13,8 +13,6 @@ import torch
 import robustfront
 from robustfront import artefacts
 from robustfront.config.schema import Run
-from robustfront.methods.base import Entry
-from robustfront.planning.sources import source_digest
 
 _LIBRARIES = ("torch", "torchvision", "numpy", "timm", "safetensors", "pyautoattack")
 
@@ -87,39 +85,8 @@ def initial_weights(run: Run) -> str:
     return f"from scratch, seed {run.seed}"
 
 
-def deviations(run: Run) -> list[str]:
-    """Where this run knowingly differs from S000 (section 4; epochs: Figure 4; features: Table 2)."""
-    found = []
-    if run.dataset.source not in ("cifar10", "svhn"):
-        found.append(f"S000 trains on CIFAR-10 and SVHN; this run on {run.dataset.name}")
-    if run.dataset.splits.train is not None:
-        found.append(
-            f"S000 trains on the whole training set; this run on {run.dataset.splits.train} images of it"
-        )
-    if run.model.pretrained is None:
-        found.append("S000 starts its standard models from ImageNet weights; here they start from scratch")
-    if run.model.hidden is None and 8 * run.model.width != 512:
-        found.append(f"S000's network has 512 features; this one {8 * run.model.width}")
-    if run.training.epochs != 200:
-        found.append(f"S000 trains for 200 epochs; this run for {run.training.epochs}")
-    threat, attack = run.params.get("threat"), run.params.get("attack")
-    if threat and (threat["norm"], threat["eps"], threat["space"]) != ("linf", 10 / 255, "normalised"):
-        found.append(
-            "S000 trains against linf 10/255 = 0.0392 of the normalised image; "
-            f"this run against {threat['norm']} {threat['eps']:.4g}, {threat['space']}"
-        )
-    if attack and (attack["steps"], attack["step_size"], attack["start"]) != (10, 2 / 255, "gaussian"):
-        found.append(
-            "S000 attacks by 10 steps of 2/255 = 0.00784 from a gaussian start; "
-            f"this run by {attack['steps']} of {attack['step_size']:.4g}, start: {attack['start']}"
-        )
-    return found
-
-
-def manifest(
-    run_id: str, run: Run, method: Entry, *, device: torch.device, **measured: Any
-) -> dict[str, Any]:
-    """The content of manifest.json; `measured` adds what only the caller knows."""
+def manifest(run_id: str, run: Run, *, sources: str, device: torch.device, **measured: Any) -> dict[str, Any]:
+    """The content of manifest.json. `sources`: digest of the code; `measured`: what only the caller knows."""
     return {
         "run": run_id,
         "config": run.model_dump(mode="json"),
@@ -127,12 +94,11 @@ def manifest(
         "seed": run.seed,
         "robustfront": robustfront.__version__,
         "commit": commit(),
-        "sources": source_digest(method),
+        "sources": sources,
         "versions": versions(),
         "platform": platform.platform(),
         "device": device_name(device),
         "command": command(),
         "init": run.init,
         "initial_weights": initial_weights(run),
-        "deviations": deviations(run),
     } | measured

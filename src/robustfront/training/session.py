@@ -18,6 +18,7 @@ from tqdm import tqdm
 from robustfront import checksums
 from robustfront.artefacts import Layout, require_writable
 from robustfront.attacks import compile_stand_ins
+from robustfront.config.lasting import restored
 from robustfront.data.store import Store, load
 from robustfront.devices import enough_memory
 from robustfront.errors import ArtefactError, ConfigError
@@ -26,6 +27,7 @@ from robustfront.methods import Registry
 from robustfront.methods.base import Setting
 from robustfront.models import Classifier, build, nullspace, weights
 from robustfront.models.nullspace import NullSpace
+from robustfront.planning.sources import training_code
 from robustfront.training import provenance
 from robustfront.training.batch_norm import share_batch_norms
 from robustfront.training.checkpoint import Checkpoint
@@ -79,13 +81,14 @@ def _train(
     compiled: bool,
 ) -> None:
     started = datetime.now(UTC)
-    store = load(layout.dataset(planned.dataset_id), device)
+    store = load(layout.dataset(planned.dataset_id), device, ("train", "validation"))
     trainer = _trainer(planned, methods, layout, store, device, world)
-    made_from = _made_from(planned, layout)  # now: hours later somebody may have replaced a file
+    # Now: hours later somebody may have replaced a file, or edited the code.
+    made_from, sources = _made_from(planned, layout), training_code(planned.config, methods)
     path = layout.checkpoint(planned.id) / "checkpoint.safetensors"
     resumed = path.is_file()
     if resumed:
-        _resume(trainer, path, made_from)
+        sources = _of_all_steps(_resume(trainer, path, made_from), sources)
     with tqdm(
         desc=planned.id,
         initial=trainer.steps_done,
@@ -102,19 +105,20 @@ def _train(
 
         def save(state: Checkpoint) -> None:
             if world.first:
-                replace(state, made_from=made_from).save(path)
+                replace(state, made_from=made_from, sources=sources).save(path)
 
         outcome = trainer.fit(Watcher(save, lambda: bool(stop), progress))
     if world.first:
         facts = {
             "made_from": made_from,
+            "sources": sources,
             "started": started.isoformat(timespec="seconds"),
             "resumed": resumed,
             "devices": world.size,
             "compiled": compiled,
             "economies": trainer.gradients.economies,
         }
-        _write(planned, outcome, layout, device, methods, facts)
+        _write(planned, outcome, layout, device, facts)
 
 
 def _made_from(planned: PlannedRun, layout: Layout) -> dict[str, str]:
@@ -147,7 +151,7 @@ def _trainer(
     null_space = _null_space(layout.projector(run.projector), model) if run.projector else None
     if world.size > 1:
         share_batch_norms(model)
-    method = kind(kind.Params.model_validate(run.params), Setting(model=model, null_space=null_space))
+    method = kind(restored(kind.Params, run.params), Setting(model=model, null_space=null_space))
     return Trainer(
         planned.id,
         model=model,
@@ -173,7 +177,13 @@ def _null_space(folder: Path, model: Classifier) -> NullSpace:
     return space
 
 
-def _resume(trainer: Trainer, path: Path, made_from: Mapping[str, str]) -> None:
+def _of_all_steps(before: str, sources: str) -> str:
+    """What says by which code a training's steps were made: no digest of any one code if by several."""
+    return "+".join(dict.fromkeys([*filter(None, before.split("+")), sources]))
+
+
+def _resume(trainer: Trainer, path: Path, made_from: Mapping[str, str]) -> str:
+    """Takes up the checkpoint; the digest of the code that made it."""
     checkpoint = Checkpoint.load(path, trainer.run_id)
     checkpoint.require_made_from(made_from, path)
     try:
@@ -183,6 +193,7 @@ def _resume(trainer: Trainer, path: Path, made_from: Mapping[str, str]) -> None:
             f"{path}: the checkpoint does not fit this version of the code ({error}); "
             f"delete {path.parent} to train this run from its start"
         ) from None
+    return checkpoint.sources
 
 
 def _write(
@@ -190,7 +201,6 @@ def _write(
     outcome: Outcome,
     layout: Layout,
     device: torch.device,
-    methods: Registry,
     execution: dict[str, Any],
 ) -> None:
     """The artefacts of a finished run; the manifest last, as its presence says that the rest is there.
@@ -204,7 +214,6 @@ def _write(
     facts = provenance.manifest(
         planned.id,
         run,
-        methods[run.method],
         device=device,
         names=planned.names,
         ancestors=provenance.ancestors(run, layout.run(planned.id).parent),

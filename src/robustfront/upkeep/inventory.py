@@ -9,7 +9,8 @@ from robustfront.artefacts import Layout, read_json
 from robustfront.checksums import recorded
 from robustfront.errors import ArtefactError, ConfigError
 from robustfront.planning import Plan
-from robustfront.planning.sources import source_digest
+from robustfront.planning.files import evaluation_files
+from robustfront.planning.sources import analysis_code, evaluation_code, training_code
 
 TRAINED = ("model.safetensors", "history.csv", "manifest.json")
 RECORDS = (
@@ -19,12 +20,12 @@ RECORDS = (
     "runs/*/eval/*.json",
     "runs/*/analysis/*.json",
 )
-"""The records in a results folder: each covers the files of its step."""
+"""The records in a results folder: each covers the files of its step (an index, those of other records)."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """What one job leaves. `id`: as its verb is called, so `<run> <suite>` for an evaluation."""
+    """What one step leaves. `id`: `<run> <evaluation>` for an evaluation, likewise an index or analysis."""
 
     kind: str
     id: str
@@ -47,9 +48,11 @@ def wanted(plan: Plan, layout: Layout) -> Iterator[Item]:
         yield item("projector", key, layout.projector(key), "projector.safetensors", "projector.json")
     for run in plan.runs:
         yield item("run", run, layout.run(run), *TRAINED)
-        for suite in plan.suites:
-            folder = layout.evaluation(run, suite).parent
-            yield item("evaluation", f"{run} {suite}", folder, f"{suite}.parquet", f"{suite}.json")
+        for key, evaluation in plan.evaluations[run].items():
+            files = evaluation_files(layout, run, key, evaluation)
+            yield Item("evaluation", f"{run} {key}", tuple(files))
+        index = plan.index(run)
+        yield item("index", f"{run} {index}", layout.evaluation(run, index).parent, f"{index}.json")
     for run, key in plan.analysis_jobs:
         folder = layout.analysis(run, key).parent
         yield item("analysis", f"{run} {key}", folder, f"{key}.safetensors", f"{key}.json")
@@ -69,17 +72,38 @@ def is_trained(layout: Layout, run_id: str) -> bool:
 
 
 def stale(plan: Plan, layout: Layout) -> dict[str, tuple[str, str]]:
-    """Trained runs of the plan that other sources made: id -> digest of those, digest of today's."""
-    today: dict[str, str] = {}
+    """Trained runs of the plan that other code made: id -> its digest, that of today's.
+
+    Not those of which `reproduce` has shown since that today's code makes the same weights.
+    """
     found = {}
     for run in plan.runs.values():
         if not is_trained(layout, run.id):
             continue
-        method = run.config.method
-        now = today.setdefault(method, source_digest(plan.methods[method]))
-        then = read_facts(layout.run(run.id) / "manifest.json").get("sources")
-        if then is not None and then != now:
+        now = training_code(run.config, plan.methods)
+        facts = read_facts(layout.run(run.id) / "manifest.json")
+        then = facts.get("sources")
+        if then is not None and now not in (then, *facts.get("vouched", ())):
             found[run.id] = (then, now)
+    return found
+
+
+def stale_parts(plan: Plan, layout: Layout) -> dict[Path, tuple[str, str]]:
+    """Records of the plan's evaluations and analyses that other sources made -> digests, then and now."""
+    evaluations = {key: found for of_run in plan.evaluations.values() for key, found in of_run.items()}
+    code = {key: evaluation_code(evaluation) for key, evaluation in evaluations.items()}
+    code |= {key: analysis_code(analysis.config) for key, analysis in plan.analyses.items()}
+    today = {layout.evaluation(run, key): code[key] for run, keys in plan.evaluations.items() for key in keys}
+    today |= {layout.analysis(run, key): code[key] for run, key in plan.analysis_jobs}
+    found = {}
+    for stem, now in today.items():
+        path = stem.with_name(f"{stem.name}.json")
+        try:
+            then = read_facts(path).get("sources")
+        except ArtefactError:
+            continue  # it is missing, or `verify` tells
+        if then is not None and then != now:
+            found[path] = (then, now)
     return found
 
 
@@ -116,6 +140,25 @@ def outdated(results: Path, found: Mapping[Path, dict[str, Any]]) -> dict[Path, 
     return {path: inputs for path, inputs in changed.items() if inputs}
 
 
+def is_index(path: Path) -> bool:
+    """Whether that is an index of evaluations; no evaluation is called so."""
+    return path.parent.name == "eval" and path.stem.startswith("index-")
+
+
+def indexed(path: Path) -> set[str] | None:
+    """The evaluations that an index vouches for; None if that is no index, or a damaged one."""
+    try:
+        return set(read_facts(path)["evaluations"]) if is_index(path) else None
+    except (ArtefactError, LookupError, TypeError):
+        return None
+
+
+def vouching(evaluation: Path, found: Mapping[Path, dict[str, Any]]) -> list[Path]:
+    """Of the records `found`, the indices that say that this evaluation of the same run is there."""
+    beside = (path for path in found if path.parent == evaluation.parent and is_index(path))
+    return [path for path in beside if evaluation.stem in found[path].get("evaluations", ())]
+
+
 def descendants(plan: Plan, runs: set[str]) -> set[str]:
     """`runs` and those that start from one of them, at any distance."""
     found = set(runs)
@@ -126,13 +169,17 @@ def descendants(plan: Plan, runs: set[str]) -> set[str]:
 
 
 def pick_runs(plan: Plan, name: str) -> list[str]:
-    """The runs of a plan with that id or name. ConfigError if there is none."""
+    """The runs of a plan with that id or name, from which the study's may be left out.
+
+    ConfigError if there is none.
+    """
     from robustfront.config.validation import did_you_mean
 
     if name in plan.runs:
         return [name]
-    found = [run.id for run in plan.runs.values() if name in run.names]
+    found = [run.id for run in plan.runs.values() if run.is_called(name)]
     if not found:
-        names = {known for run in plan.runs.values() for known in (run.id, *run.names)}
+        full = [known for run in plan.runs.values() for known in run.names]
+        names = {*plan.runs, *full, *(known.rpartition("/")[2] for known in full)}
         raise ConfigError(f"scale '{plan.scale}' has no run {name!r}{did_you_mean(name, names)}")
     return found

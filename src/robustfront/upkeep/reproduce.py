@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from robustfront.artefacts import Layout, sha256
-from robustfront.checksums import differing, recorded
-from robustfront.config.identity import dataset_id
+from robustfront.checksums import amend, differing, recorded
+from robustfront.config.identity import dataset_id, restored
 from robustfront.config.schema import Run
 from robustfront.config.yaml_loader import load_yaml
 from robustfront.errors import ArtefactError
 from robustfront.methods import Registry
 from robustfront.planning import PlannedRun
-from robustfront.planning.sources import source_digest
+from robustfront.planning.sources import training_code
 from robustfront.upkeep.inventory import read_facts
 
 if TYPE_CHECKING:
@@ -29,12 +31,16 @@ CAUSES = ("sources", "commit", "versions", "device", "platform")
 
 @dataclass(frozen=True)
 class Comparison:
-    """One training beside its original; `causes` are the facts that differ, as texts."""
+    """One training beside its original; `causes` are the facts that differ, as texts.
+
+    `vouched`: the digest of today's code if the original's manifest has got it just now.
+    """
 
     run: str
     expected: str
     found: str
     causes: list[str]
+    vouched: str | None = None
 
     @property
     def same(self) -> bool:
@@ -42,7 +48,8 @@ class Comparison:
 
     def __str__(self) -> str:
         if self.same:
-            return f"{self.run}: identical weights, SHA-256 {self.found}"
+            vouched = f"; its manifest vouches for today's code now, sources {self.vouched}"
+            return f"{self.run}: identical weights, SHA-256 {self.found}{vouched if self.vouched else ''}"
         blamed = "; ".join(self.causes) or "nothing that the manifest knows of"
         return f"{self.run}: other weights, SHA-256 {self.found}, not {self.expected}; differs: {blamed}"
 
@@ -55,7 +62,14 @@ class _Original:
         self.record = read_facts(folder / MANIFEST)
         if MANIFEST in differing(folder / MANIFEST, self.record):
             raise ArtefactError(f"{folder / MANIFEST}: was edited after it was written; restore the original")
-        self.config = Run.model_validate(self.record.get("config") or self._written("run"))
+        try:
+            self.config = restored(Run, self.record.get("config") or self._written("run"))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            key = ".".join(map(str, first["loc"]))
+            raise ArtefactError(
+                f"{folder / MANIFEST}: config.{key}: {first['msg']}; it is of another version of robustfront"
+            ) from None
         self.id = str(self.record["run"])
 
     @property
@@ -69,13 +83,24 @@ class _Original:
 
     def ancestors(self) -> dict[str, Run]:
         """The runs it comes from; of older manifests, from the folders beside it."""
-        found = {key: Run.model_validate(of) for key, of in self.record.get("ancestors", {}).items()}
+        found = {key: restored(Run, of) for key, of in self.record.get("ancestors", {}).items()}
         run = self.config
         while run.init is not None:
             if run.init not in found:
                 found[run.init] = _Original(self.folder.parent / run.init).config
             run = found[run.init]
         return found
+
+    def vouch(self, sources: str) -> str | None:
+        """Notes that code of another digest makes these weights too; None if the manifest says so already.
+
+        Not of a training that went on where other code had stopped, which no single code made.
+        """
+        known = list(self.record.get("vouched", []))
+        if "+" in sources or sources in (self.record.get("sources"), *known):
+            return None
+        amend(self.folder / MANIFEST, vouched=[*known, sources])
+        return sources
 
     def _written(self, key: str) -> Any:
         return load_yaml(self.folder / "config.yaml")[key]
@@ -93,8 +118,9 @@ class Reproduction:
 
         The data set and the start are taken from beside `folder` if their bytes are those the run was made
         from; otherwise the data set is prepared and the start trained from what the manifest says. A
-        reproduction that was stopped goes on. ArtefactError if the manifest is missing or altered, or the
-        images cannot be made the same.
+        reproduction that was stopped goes on. Where the weights are the same though the code is not, today's
+        digest is added to those that the original's manifest vouches for.
+        ArtefactError if the manifest is missing or altered, or the images cannot be made the same.
         """
         original = _Original(folder)
         made = self._make(original.id, original.config, original)
@@ -103,14 +129,15 @@ class Reproduction:
         causes += [
             f"its input {name}" for name, of in made["made_from"].items() if original.input(name) != of
         ]
-        return Comparison(original.id, original.weights, found, causes)
+        vouched = original.vouch(made["sources"]) if found == original.weights else None
+        return Comparison(original.id, original.weights, found, causes, vouched)
 
     def _make(self, run_id: str, config: Run, original: _Original) -> dict[str, Any]:
         """Gets or makes what a run needs and trains it; its manifest. One left by other code is made anew."""
         from robustfront.training.session import train
 
         path = self.layout.run(run_id) / MANIFEST
-        if path.is_file() and read_facts(path)["sources"] != source_digest(self.methods[config.method]):
+        if path.is_file() and read_facts(path)["sources"] != training_code(config, self.methods):
             shutil.rmtree(path.parent)
         key = dataset_id(config.dataset)
         self._images(key, config, original)

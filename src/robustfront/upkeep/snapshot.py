@@ -28,7 +28,8 @@ def snapshot(plan: Plan, found: Status, selected: str) -> str:
         )
     if not found.is_complete:
         lacking = [f"{len(found.missing)} item(s) are missing"] if found.missing else []
-        lacking += [] if found.report_is_current else ["the report is not made of what is there"]
+        if found.old_reports:
+            lacking.append(f"the report is not made of what is there ({', '.join(found.old_reports)})")
         raise ArtefactError(
             f"snapshot: {' and '.join(lacking)}; run `snakemake` (`robustfront status` says what it makes)"
         )

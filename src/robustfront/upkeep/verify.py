@@ -3,11 +3,12 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from robustfront.artefacts import FAILURE
 from robustfront.checksums import KEY, differing, recorded
 from robustfront.errors import ArtefactError
 from robustfront.reporting import wording
 from robustfront.reporting.freshness import RECORD
-from robustfront.upkeep.inventory import RECORDS, outdated, read_facts
+from robustfront.upkeep.inventory import RECORDS, indexed, outdated, read_facts
 
 
 @dataclass
@@ -23,7 +24,7 @@ def verify(results: Path, reports: Path) -> Verdict:
     """Reads every file below `results`, planned or not, and the report; compares each with its record."""
     verdict, found = Verdict(), {}
     paths = [path for pattern in RECORDS for path in sorted(results.glob(pattern))]
-    for path in [*paths, *([reports / RECORD] if (reports / RECORD).is_file() else [])]:
+    for path in [*paths, *sorted(reports.glob(RECORD)), *sorted(reports.glob(f"*/{RECORD}"))]:
         try:
             record = read_facts(path)
         except ArtefactError as error:
@@ -36,6 +37,9 @@ def verify(results: Path, reports: Path) -> Verdict:
             found[path] = record
         if KEY not in record:
             verdict.unrecorded.append(path)
+    for path in found:
+        named = (path.with_name(f"{key}.json") for key in sorted(indexed(path) or ()))
+        verdict.damaged += [_complaint(path, file.name) for file in named if not file.is_file()]
     for path, inputs in outdated(results, found).items():
         verdict.damaged.append(
             f"{path}: was made from another {', '.join(inputs)} than lies there; "
@@ -45,6 +49,7 @@ def verify(results: Path, reports: Path) -> Verdict:
     covered |= {path.parent / name for path, record in found.items() for name in recorded(record)} | {*paths}
     for folder in ("datasets", "projectors", "runs"):
         others = sorted(path for path in (results / folder).rglob("*") if path.is_file())
+        others = [path for path in others if path.name != FAILURE]  # says what is not there
         verdict.unrecorded += [path for path in others if path not in covered]
     return verdict
 

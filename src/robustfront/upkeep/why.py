@@ -5,9 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from robustfront.artefacts import Layout
+from robustfront.config.identity import restored
+from robustfront.config.schema import Run
 from robustfront.config.yaml_loader import load_yaml
 from robustfront.errors import ArtefactError, ConfigError
+from robustfront.methods import Registry
 from robustfront.planning import Plan, PlannedRun
 from robustfront.upkeep import inventory
 
@@ -22,7 +27,11 @@ def why(plan: Plan, layout: Layout, name: str) -> list[str]:
     """
     if name not in plan.runs and layout.run(name).is_dir() and inventory.is_trained(layout, name):
         return [f"{name}: will not be redone: scale '{plan.scale}' does not ask for it"]
-    return [f"{run}: {_reason(plan, layout, plan.runs[run])}" for run in inventory.pick_runs(plan, name)]
+    found = [plan.runs[run] for run in inventory.pick_runs(plan, name)]
+    several = len({tuple(run.names) for run in found}) > 1  # studies that call different runs the same
+    return [
+        f"{run.id}{f' ({_called(run)})' if several else ''}: {_reason(plan, layout, run)}" for run in found
+    ]
 
 
 def _reason(plan: Plan, layout: Layout, run: PlannedRun) -> str:
@@ -32,14 +41,18 @@ def _reason(plan: Plan, layout: Layout, run: PlannedRun) -> str:
     init = run.config.init
     start = ""
     if init and not inventory.is_trained(layout, init):
-        start = f"; its start {' = '.join(plan.runs[init].names) or init} is not trained either"
+        start = f"; its start {_called(plan.runs[init])} is not trained either"
     if (layout.checkpoint(run.id) / "checkpoint.safetensors").is_file():
         return f"will be trained on from its checkpoint in {layout.checkpoint(run.id)}{start}"
     if len(lacking) < len(inventory.TRAINED):
         return f"will be trained again: {' and '.join(lacking)} of {layout.run(run.id)} is missing{start}"
-    others = {key: config for key in _trained(layout) if (config := _config(layout, key))}
+    others = {key: config for key in _trained(layout) if (config := _config(layout, key, plan.methods))}
     near = _nearest(_flat(run), others)
     return f"will be trained: {near or 'no trained run is like it'}{start}"
+
+
+def _called(run: PlannedRun) -> str:
+    return " = ".join(run.names) or run.id
 
 
 def _finished(plan: Plan, layout: Layout, run: PlannedRun) -> str:
@@ -56,12 +69,14 @@ def _finished(plan: Plan, layout: Layout, run: PlannedRun) -> str:
             f"will not be redone: it is finished, though by other code (sources {sources[0]}, now "
             f"{sources[1]}); `robustfront prune --stale --yes` makes the next `snakemake` train it again"
         )
-    records = inventory.records(layout.results)
-    for path, inputs in inventory.outdated(layout.results, records).items():
+    parts = dict.fromkeys(inventory.stale_parts(plan, layout), "by other code")
+    outdated = inventory.outdated(layout.results, inventory.records(layout.results))
+    parts |= {path: f"from another {', '.join(inputs)}" for path, inputs in outdated.items()}
+    for path, how in parts.items():
         if run.id in path.parts:
             return (
-                f"will not be redone unasked, but {path} was made from another {', '.join(inputs)}; "
-                "`robustfront prune --stale --yes` makes the next `snakemake` make it anew"
+                f"will not be redone unasked, but {path} was made {how}; `robustfront prune --stale --yes` "
+                "makes the next `snakemake` make it anew"
             )
     return "will not be redone: it is finished, and its id is the hash of its config"
 
@@ -113,12 +128,13 @@ def _trained(layout: Layout) -> list[str]:
     return sorted(path.name for path in folder.glob("*") if inventory.is_trained(layout, path.name))
 
 
-def _config(layout: Layout, run_id: str) -> dict[str, Any]:
+def _config(layout: Layout, run_id: str, methods: Registry) -> dict[str, Any]:
     """Of a trained run, from its manifest or, if that lacks it, config.yaml; {} if neither helps."""
     folder = layout.run(run_id)
     try:
         config = inventory.read_facts(folder / "manifest.json").get("config")
-        config = config or load_yaml(folder / "config.yaml")["run"]
-    except (ArtefactError, ConfigError, KeyError):
+        run = restored(Run, config or load_yaml(folder / "config.yaml")["run"])
+        params = restored(methods[run.method].method.Params, run.params)
+    except (ArtefactError, ConfigError, KeyError, ValidationError):
         return {}
-    return _flattened(config)
+    return _flattened(run.model_dump(mode="json") | {"params": params.model_dump(mode="json")})

@@ -4,13 +4,14 @@ A condition has no notion of where numbers come from; `evidence` decides it.
 """
 
 import itertools
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, log2
 from typing import NamedTuple
 
 import numpy as np
 
+from robustfront.errors import ConfigError
 from robustfront.reporting.claims.language import (
     Difference,
     Dynamics,
@@ -22,7 +23,7 @@ from robustfront.reporting.claims.language import (
     Trend,
     Unmasked,
 )
-from robustfront.reporting.published import read_published
+from robustfront.reporting.published import Row
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,14 @@ class _Point(NamedTuple):
     text: str
 
 
-def clauses(predicate: Predicate, dataset: str, available: Collection[str]) -> list[Clause]:
+def clauses(
+    predicate: Predicate, dataset: str, rows: Sequence[Row], available: Collection[str]
+) -> list[Clause]:
     """What must hold for the predicate to hold, on one of the paper's data sets.
 
-    `available`: the runs there are numbers of. Runs in the middle of a series may be absent; others are named
-    whether or not they are there, so that a claim about all of them stays open if one is missing.
+    `rows`: of the table that a series is in; ConfigError if none is meant. `available`: the runs there are
+    numbers of. Runs in the middle of a series may be absent; others are named whether or not they are there,
+    so that a claim about all of them stays open if one is missing.
     """
     match predicate:
         case Difference():
@@ -95,16 +99,19 @@ def clauses(predicate: Predicate, dataset: str, available: Collection[str]) -> l
             ]
         case Unmasked(table=table, tolerance=tolerance):
             return [(NotMasked(run, table, run, tolerance),) for run in predicate.runs]
-    return _of_series(predicate, dataset, available)
+    return _of_series(predicate, dataset, rows, available)
 
 
 def _of_series(
-    predicate: Trend | Saturation | Spread | Fluctuation, dataset: str, available: Collection[str]
+    predicate: Trend | Saturation | Spread | Fluctuation,
+    dataset: str,
+    rows: Sequence[Row],
+    available: Collection[str],
 ) -> list[Clause]:
-    everywhere = _points(predicate)
+    everywhere = _points(predicate, rows)
     required = [everywhere[0], everywhere[-1]]
     if isinstance(predicate, Saturation):
-        required.append(_at(predicate.knee, everywhere))
+        required.append(_at(predicate, everywhere))
     if missing := tuple(point.run for point in required if point.run not in available):
         return [(NotRun(missing),)]
     points = [point for point in everywhere if point.run in available]
@@ -137,15 +144,27 @@ def _differences(predicate: Difference, dataset: str) -> list[Contrast]:
     return [contrast(f"{run} − {other}", {run: 1.0, other: -1.0}) for run, other in pairs]
 
 
-def _points(series: Series) -> list[_Point]:
+def _points(series: Series, rows: Sequence[Row]) -> list[_Point]:
     """The runs of the series in the paper's order."""
-    rows = read_published(series.table)
-    rows = rows[rows["method"] == series.method].drop_duplicates("run")
-    scale = log2 if series.along == "hidden" else float
-    return [
-        _Point(run, scale(float(text)), text)
-        for run, text in zip(rows["run"], rows[series.along], strict=True)
-    ]
+    meant = [row for row in rows if row.run and series.rows.items() <= row.labels.items()]
+    points = {row.run: _point(series, row) for row in reversed(meant)}
+    if len(points) < 2:
+        raise ConfigError(
+            f"claims.yaml: a series needs two rows at least: {len(points)} of {series.table} are "
+            f"{', '.join(f'{label}: {text}' for label, text in series.rows.items())}"
+        )
+    return list(reversed(points.values()))
+
+
+def _point(series: Series, row: Row) -> _Point:
+    try:
+        text = row.labels[series.along]
+        x = float(text)
+    except (KeyError, ValueError):
+        raise ConfigError(
+            f"claims.yaml: row {row.row} of {series.table} has no number in the label {series.along!r}"
+        ) from None
+    return _Point(row.run, log2(x) if series.log else x, text)
 
 
 def _trend(series: Trend, points: list[_Point], dataset: str) -> Contrast:
@@ -155,25 +174,29 @@ def _trend(series: Trend, points: list[_Point], dataset: str) -> Contrast:
     weights = {point.run: float(w) for point, w in zip(points, slope * (x[-1] - x[0]), strict=True)}
     at_least, at_most = series.between(dataset)
     first, *_, last = (point.text for point in points)
-    label = f"{series.method}, fitted change along {series.along} from {first} to {last} ({len(points)} runs)"
+    label = f"{series.words}, fitted change along {series.along} from {first} to {last} ({len(points)} runs)"
     return Contrast(label, series.table, series.error, weights, at_least, at_most)
 
 
 def _saturation(series: Saturation, points: list[_Point]) -> Contrast:
-    first, knee, last = points[0], _at(series.knee, points), points[-1]
+    first, knee, last = points[0], _at(series, points), points[-1]
     before, after = 1 / (knee.x - first.x), 1 / (last.x - knee.x)
     weights = {first.run: -before, knee.run: before + after, last.run: -after}
     label = (
-        f"{series.method}, slope along {series.along} from {first.text} to {knee.text} − slope from there to "
+        f"{series.words}, slope along {series.along} from {first.text} to {knee.text} − slope from there to "
         f"{last.text}"
     )
     return Contrast(label, series.table, series.error, weights, at_most=0.0)
 
 
-def _at(x: float, points: list[_Point]) -> _Point:
-    return next(point for point in points if point.x == x)
+def _at(series: Saturation, points: Sequence[_Point]) -> _Point:
+    knee = log2(series.knee) if series.log else series.knee
+    found = next((point for point in points if point.x == knee), None)
+    if found is None:
+        raise ConfigError(f"claims.yaml: no row of {series.table} has {series.along} = {series.knee:g}")
+    return found
 
 
 def _step(series: Series, a: _Point, b: _Point, *, at_least: float = -inf, at_most: float = inf) -> Contrast:
-    label = f"{series.method}, {series.along} {b.text} − {a.text}"
+    label = f"{series.words}, {series.along} {b.text} − {a.text}"
     return Contrast(label, series.table, series.error, {b.run: 1.0, a.run: -1.0}, at_least, at_most)

@@ -2,14 +2,12 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
-from robustfront.artefacts import Layout
-from robustfront.evaluation import outcomes
+from robustfront.config.evaluations import CLEAN
 from robustfront.evaluation.statistics import (
     Interval,
     difference_interval,
@@ -18,9 +16,10 @@ from robustfront.evaluation.statistics import (
     paired_interval,
 )
 from robustfront.reporting.claims.conditions import Change, Contrast, NotMasked
-from robustfront.reporting.published import read_published
-from robustfront.reporting.results import Plan, PlannedRun, read_history
-from robustfront.reporting.tables import columns, masking_verdict
+from robustfront.reporting.planned import PlannedRun
+from robustfront.reporting.published import printed_errors
+from robustfront.reporting.results import Results
+from robustfront.reporting.tables import masking_verdict
 
 
 class Unknown(Exception):
@@ -63,18 +62,18 @@ class Evidence(Protocol):
 class InPrint:
     """The paper's own numbers for one of its data sets: exact, as they stand."""
 
+    results: Results
     dataset: str
+    _known: dict[str, dict[tuple[str, str], list[float]]] = field(default_factory=dict)
 
     def available(self, table: str) -> Collection[str]:
-        return set(_printed(table, self.dataset).index.get_level_values("run"))
+        return {run for run, _ in self._errors(table)}
 
     def estimate(self, condition: Contrast | Change, confidence: float) -> Estimate:
         if isinstance(condition, Change):
             raise Unknown("the paper shows curves and prints no numbers")
-        errors = _printed(condition.table, self.dataset)
-        if absent := [run for run in condition.weights if (run, condition.error) not in errors]:
-            raise Unknown(f"the paper prints no numbers of {', '.join(absent)}")
-        value = sum(weight * errors[run, condition.error] for run, weight in condition.weights.items())
+        errors = self._printed(condition.table, condition.error, condition.weights)
+        value = sum(weight * errors[run] for run, weight in condition.weights.items())
         value = round(float(value), 6)  # 7.04 - 5.69 is 1.35
         return Estimate(value, value, value)
 
@@ -82,10 +81,23 @@ class InPrint:
         return []
 
     def not_masked(self, condition: NotMasked) -> tuple[bool, str]:
-        errors = _printed(condition.table, self.dataset)
-        pgd, autoattack = (float(errors[condition.run, attack]) for attack in ("pgd", "autoattack"))
-        detail = f"{condition.run}: AutoAttack {autoattack:.2f}, PGD {pgd:.2f}"
+        run, table = condition.run, condition.table
+        pgd, autoattack = (self._printed(table, attack, [run])[run] for attack in ("pgd", "autoattack"))
+        detail = f"{run}: AutoAttack {autoattack:.2f}, PGD {pgd:.2f}"
         return round(pgd - autoattack, 6) <= condition.tolerance, detail
+
+    def _printed(self, table: str, error: str, runs: Collection[str]) -> dict[str, float]:
+        """Run -> its error in points. `Unknown` unless there is one number of each."""
+        found = {run: self._errors(table).get((run, error.casefold()), []) for run in runs}
+        for count, words in ((0, "no numbers"), (2, "several numbers")):
+            if meant := [run for run, numbers in found.items() if min(len(numbers), 2) == count]:
+                raise Unknown(f"the paper prints {words} of {', '.join(meant)}")
+        return {run: numbers[0] for run, numbers in found.items()}
+
+    def _errors(self, table: str) -> dict[tuple[str, str], list[float]]:
+        if table not in self._known:
+            self._known[table] = printed_errors(self.results.published(table), self.dataset)
+        return self._known[table]
 
 
 @dataclass(frozen=True)
@@ -93,30 +105,28 @@ class Measured:
     """The models of this project on one data set, attacked by one suite.
 
     Models are compared image by image: the interval of a contrast is over images, paired; of several seeds,
-    Student's over seeds where that is wider. `checks`: what `results.masking_checks` returns.
+    Student's over seeds where that is wider.
     """
 
-    plan: Plan
-    layout: Layout
-    checks: pd.DataFrame
+    results: Results
     dataset_id: str
-    suite_id: str
-    _rows: dict[str, pd.DataFrame] = field(default_factory=dict)
+    suite: str
 
     def available(self, table: str) -> Collection[str]:
-        return {name for name in read_published(table)["run"].unique() if self._runs(name)}
+        return {row.run for row in self.results.rows(table) if row.run and self._runs(row.run)}
 
     def estimate(self, condition: Contrast | Change, confidence: float) -> Estimate:
         if isinstance(condition, Change):
             return self._change(condition, confidence)
-        runs = self._seeds(*condition.weights)
-        seeds = sorted(set.intersection(*(set(found) for found in runs.values())))
+        self._check_planned(*condition.weights)
+        fallen = {name: self._fell(name, condition.error) for name in condition.weights}
+        seeds = sorted(set.intersection(*(set(found) for found in fallen.values())))
         if not seeds:
-            raise Unknown(f"{', '.join(runs)} share no seed")
-        outcome = [self._fell(found[seed], condition.error) for seed in seeds for found in runs.values()]
+            raise Unknown(f"{', '.join(fallen)} share no seed")
+        outcome = [found[seed] for seed in seeds for found in fallen.values()]
         by_image = pd.concat(outcome, axis=1, join="inner").to_numpy()
-        fell = by_image.reshape(len(by_image), len(seeds), len(runs))
-        if condition.error != "clean" and self._helpless(fell):
+        fell = by_image.reshape(len(by_image), len(seeds), len(fallen))
+        if condition.error != CLEAN and self._helpless(fell, next(iter(condition.weights))):
             raise Unknown("under this attack all of these models do no better than guessing")
         weights = np.array(list(condition.weights.values()))
         contrasts = fell @ weights  # (images, seeds)
@@ -129,13 +139,13 @@ class Measured:
         p = mcnemar(*fell[:, 0].T).p if pair else None
         return _in_points(over_images, n, p)
 
-    def _helpless(self, fell: np.ndarray) -> bool:
+    def _helpless(self, fell: np.ndarray, name: str) -> bool:
         """Whether every model is wrong at least as often as a guess: then there is no comparing.
 
-        `fell`: (images, seeds, models).
+        `fell`: (images, seeds, models); `name`: of any of the models.
         """
-        classes = next(iter(self._rows.values()))["label"].nunique()
-        return bool((fell.mean(axis=0) >= 1 - 1 / classes).all())
+        classes = max(self.results.classes(run.id, self.suite) for run in self._runs(name))
+        return classes > 0 and bool((fell.mean(axis=0) >= 1 - 1 / classes).all())
 
     def masked(self, runs: Collection[str]) -> list[str]:
         return [name for name in runs if self._masking(name) == "failed"]
@@ -147,53 +157,57 @@ class Measured:
         return verdict == "passed", f"{condition.run}: {verdict}"
 
     def _masking(self, name: str) -> str:
-        runs = [run.id for run in self._seeds(name)[name].values()]
-        return masking_verdict(self.checks, runs, self.suite_id)
+        self._check_planned(name)
+        runs = [run.id for run in self._runs(name) if self.results.state(run.id) == "trained"]
+        return masking_verdict(self.results, runs, self.suite) if runs else "not checked"
 
     def _runs(self, name: str) -> Sequence[PlannedRun]:
-        return self.plan.find(name, self.dataset_id)
+        return self.results.find(name, self.dataset_id)
 
-    def _seeds(self, *names: str) -> dict[str, dict[int, PlannedRun]]:
-        """Name -> seed -> run. `Unknown` if one has none."""
-        runs = {name: {run.config.seed: run for run in self._runs(name)} for name in names}
-        if missing := [name for name, found in runs.items() if not found]:
+    def _check_planned(self, *names: str) -> None:
+        """`Unknown` if the scale has not got all of the runs."""
+        if missing := [name for name in names if not self._runs(name)]:
             raise Unknown(f"{', '.join(missing)} not run at this scale", missing)
-        return runs
 
-    def _fell(self, run: PlannedRun, error: str) -> "pd.Series[bool]":
-        """Whether each test image was misclassified, by sample."""
-        suite = self.plan.suites[self.suite_id]
-        if error not in columns(suite):
-            raise Unknown(f"suite {suite.name} has no attack of kind {error}")
-        if run.id not in self._rows:
-            self._rows[run.id], _ = outcomes.load(self.layout.evaluation(run.id, self.suite_id))
-        return outcomes.successes(self._rows[run.id], columns(suite)[error])
+    def _fell(self, name: str, error: str) -> "dict[int, pd.Series[bool]]":
+        """Seed -> whether each test image was misclassified, by sample, for the seeds that have results."""
+        runs = self._runs(name)
+        attack = self.results.attack(self.suite, error)
+        if attack is None:
+            raise Unknown(f"suite {self.suite} has no attack {error}")
+        fallen = {run.config.seed: self.results.fell(run.id, self.suite, attack) for run in runs}
+        known = {seed: each for seed, each in fallen.items() if each is not None}
+        if not known:
+            raise Unknown(f"{name}: {self.results.lacks(runs[0].id, self.suite, attack) or 'damaged'}")
+        return known
 
     def _change(self, condition: Change, confidence: float) -> Estimate:
         """Validation attacks live in one space; a suite in another says nothing about them."""
-        runs = list(self._seeds(condition.run)[condition.run].values())
-        threat, suite = runs[0].config.training.validation.threat, self.plan.suites[self.suite_id]
-        if threat is None or threat.space != suite.threat.space:
-            raise Unknown(f"training is not watched in {suite.threat.space} space")
+        self._check_planned(condition.run)
+        runs = self._runs(condition.run)
+        threat, space = (
+            runs[0].config.training.validation.threat,
+            self.results.suites[self.suite].threat.space,
+        )
+        if threat is None or threat.space != space:
+            raise Unknown(f"training is not watched in {space} space")
         ends = []
         for run in runs:
-            accuracy = read_history(self.layout, run.id)[f"validation_{condition.error}_accuracy"].dropna()
+            history = self.results.history(run.id)
+            if history is None:
+                continue
+            accuracy = history.get(f"validation_{condition.error}_accuracy", pd.Series(dtype=float)).dropna()
             if accuracy.empty:
                 raise Unknown(f"{condition.run} was not validated")
             ends.append((1 - float(accuracy.iloc[-1]), 1 - float(accuracy.iloc[0])))
-        n = self.plan.datasets[self.dataset_id].splits.validation
+        if not ends:
+            raise Unknown(f"{condition.run}: {self.results.state(runs[0].id)}")
+        n = self.results.datasets[self.dataset_id].splits.validation
         last, first = np.array(ends).T
         over_images = difference_interval(last.mean(), first.mean(), n, confidence)
         if len(ends) > 1:
             return _over_seeds(list(last - first), over_images, n, confidence)
         return _in_points(over_images, n, p=None)
-
-
-@cache
-def _printed(table: str, dataset: str) -> "pd.Series[float]":
-    """Error in percent by run and attack."""
-    printed = read_published(table)
-    return printed[printed["dataset"] == dataset].set_index(["run", "attack"])["error_percent"]
 
 
 def _in_points(interval: Interval, n: int, p: float | None) -> Estimate:

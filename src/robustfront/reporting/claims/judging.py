@@ -7,9 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from robustfront.artefacts import Layout
 from robustfront.evaluation.statistics import CONFIDENCE
-from robustfront.reporting import wording
 from robustfront.reporting.claims.conditions import (
     Change,
     Clause,
@@ -21,7 +19,7 @@ from robustfront.reporting.claims.conditions import (
 )
 from robustfront.reporting.claims.evidence import Estimate, Evidence, InPrint, Measured, Unknown
 from robustfront.reporting.claims.language import Claim, Series
-from robustfront.reporting.results import Plan, masking_checks
+from robustfront.reporting.results import Results
 from robustfront.reporting.tables import PUBLISHED
 
 Truth = bool | None
@@ -58,7 +56,7 @@ def some(truths: Sequence[Truth]) -> Truth:
     return True if True in truths else None if None in truths else False
 
 
-def judge(claims: Sequence[Claim], plan: Plan, layout: Layout) -> pd.DataFrame:
+def judge(claims: Sequence[Claim], results: Results) -> pd.DataFrame:
     """A line per claim, data set of the paper, data set of ours that stands for it, and source.
 
     - `claim`, `statement`, `where`, `bounds_reason`: the claim, and why it is read the way it is;
@@ -72,43 +70,42 @@ def judge(claims: Sequence[Claim], plan: Plan, layout: Layout) -> pd.DataFrame:
     - `masked`: runs whose failed gradient-masking check keeps the verdict open;
     - `conditions`: how many comparisons it comes down to;  `reason`: the verdict in words;  `scale`.
     """
-    checks = masking_checks(plan, layout)
-    measured = {
-        dataset_id: [Measured(plan, layout, checks, dataset_id, suite_id) for suite_id in plan.suites]
-        for dataset_id in plan.datasets
-    }
+    datasets = results.datasets
+    everywhere = tuple(results.study.facts.datasets)
     lines = []
     for claim in claims:
         about = {"claim": claim.id, "statement": claim.statement, "where": claim.where}
         about["bounds_reason"] = claim.reason
-        for dataset in claim.datasets:
-            ours = [key for key, found in plan.datasets.items() if found.published_as == dataset]
+        for dataset in claim.datasets or everywhere:
+            ours = [key for key in datasets if results.published_as(key) == dataset]
             for dataset_id in ours or [""]:
                 about |= {
                     "published_as": dataset,
-                    "dataset": plan.datasets[dataset_id].name if dataset_id else "",
+                    "dataset": datasets[dataset_id].name if dataset_id else "",
                 }
+                evidence: Evidence = InPrint(results, dataset)
                 source = {"suite": PUBLISHED, "space": ""}
-                lines.append(about | source | _verdict(claim, dataset, InPrint(dataset), IN_PRINT))
-                nothing = [None] * len(plan.suites)
-                for suite, evidence in zip(
-                    plan.suites.values(), measured.get(dataset_id, nothing), strict=True
-                ):
-                    source = {"suite": suite.name, "space": suite.threat.space}
-                    lines.append(about | source | _verdict(claim, dataset, evidence, MEASURED))
+                lines.append(about | source | _verdict(claim, dataset, evidence, IN_PRINT, results))
+                for name, suite in results.suites.items():
+                    measured = Measured(results, dataset_id, name) if dataset_id else None
+                    source = {"suite": name, "space": suite.threat.space}
+                    lines.append(about | source | _verdict(claim, dataset, measured, MEASURED, results))
     table = pd.DataFrame(lines).astype({"n": "Int64", "seeds": "Int64"})
-    return table.assign(scale=wording.scale_label(plan.scale))
+    return table.assign(scale=results.label)
 
 
 def _verdict(
-    claim: Claim, dataset: str, evidence: Evidence | None, words: dict[Truth, str]
+    claim: Claim, dataset: str, evidence: Evidence | None, words: dict[Truth, str], results: Results
 ) -> dict[str, Any]:
     if evidence is None:
         return _line(words[None], f"no data set of this scale stands for {dataset}")
     wanted: list[Clause] = []
     for predicate in claim.predicates:
-        available = evidence.available(predicate.table) if isinstance(predicate, Series) else ()
-        wanted += clauses(predicate, dataset, available)
+        if isinstance(predicate, Series):
+            rows, available = results.rows(predicate.table), evidence.available(predicate.table)
+            wanted += clauses(predicate, dataset, rows, available)
+        else:
+            wanted += clauses(predicate, dataset, (), ())
     judged = [_judge_clause(clause, evidence, among=len(wanted)) for clause in wanted]
     truth = every([found for found, _ in judged])
     findings = [finding for found, group in judged if found == truth for finding in group]

@@ -14,8 +14,9 @@ from robustfront.config.schema import Config
 from robustfront.config.validation import validate
 from robustfront.config.yaml_loader import load_yaml
 
-Error = Literal["clean", "pgd", "autoattack"]
-Table = Literal["s000_table1", "s000_table2", "s000_table3"]
+Error = Annotated[str, Field(min_length=1)]
+"""`clean`, an attack that a suite shows (`pgd-20`), or a kind of attack: the suite's first one. In print, the
+attack that the paper calls so, in capitals or not."""
 Bound = float | dict[str, float]
 """Points, or those of each of the paper's data sets."""
 Runs = Annotated[tuple[Name, ...], Field(min_length=1)]
@@ -46,7 +47,7 @@ class Difference(Bounded):
     """Errors of each run `of` minus those of each run `minus`: every pair, or the averages of the groups."""
 
     kind: Literal["difference"]
-    table: Table = "s000_table1"
+    table: Name = Field(description="published table that has the numbers in print")
     error: Error
     of: Runs
     minus: Runs
@@ -54,22 +55,25 @@ class Difference(Bounded):
 
 
 class Series(Config):
-    """The runs of one method in a table, along the numbers in one of its columns.
+    """The runs of some rows of a table, along the numbers in one of its labels.
 
     A scale may leave out inner ones; the first and the last must have been run.
     """
 
-    table: Table
-    method: str
-    along: Literal["beta", "hidden"]
+    table: Name
+    rows: dict[str, str] = Field(description="label -> what it is in these rows")
+    along: str = Field(description="label with the numbers")
+    log: Flag = Field(False, description="the numbers count by their logarithm")
     error: Error
+
+    @property
+    def words(self) -> str:
+        """Whose rows these are."""
+        return ", ".join(self.rows.values())
 
 
 class Trend(Series, Bounded):
-    """The change of the error from the first to the last run, along the line that fits all of them best.
-
-    Hidden sizes count by their logarithm.
-    """
+    """The change of the error from the first to the last run, along the line that fits all of them best."""
 
     kind: Literal["trend"]
 
@@ -106,7 +110,7 @@ class Unmasked(Config):
     """These runs passed their gradient-masking checks. In print: AutoAttack is not weaker than PGD."""
 
     kind: Literal["unmasked"]
-    table: Table = "s000_table1"
+    table: Name
     runs: Runs
     tolerance: float = Field(ge=0, description="by which AutoAttack's printed error may be below PGD's")
 
@@ -122,7 +126,7 @@ class Claim(Config):
     id: Name
     statement: str = Field(description="what the paper says, in our words")
     where: str = Field(description="section, figure or table")
-    datasets: Annotated[tuple[str, ...], Field(min_length=1)] = ("CIFAR10", "SVHN")
+    datasets: tuple[str, ...] = Field((), description="of the paper; empty: all that study.yaml names")
     predicates: Annotated[tuple[Predicate, ...], Field(min_length=1)]
     reason: str = Field(description="why it is read as these predicates, with these bounds")
 
@@ -145,9 +149,6 @@ class _File(Config):
         return claims
 
 
-NPAT = Path(__file__).with_name("s000.yaml")
-
-
-def load_claims(path: Path = NPAT) -> tuple[Claim, ...]:
-    """The claims in a YAML file. ConfigError naming the key at fault."""
+def load_claims(path: Path) -> tuple[Claim, ...]:
+    """The claims in a study's claims.yaml. ConfigError naming the key at fault."""
     return validate(_File, [Layer("", load_yaml(path))], source=str(path)).claims

@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 
 from robustfront.reporting.claims.judging import IN_PRINT, MEASURED, bounds, signed
-from robustfront.reporting.rendering import latex_text, template, write_formats
+from robustfront.reporting.markup import template
+from robustfront.reporting.rendering import latex_text, write_formats
 from robustfront.reporting.tables import PUBLISHED
 
-HEADING = "NPAT (S000): claims"
 ARROW = " → "
 _LOOKS = {True: "passed", False: "failed", None: "quiet"}
 _CLASSES = {words[truth]: look for words in (IN_PRINT, MEASURED) for truth, look in _LOOKS.items()}
@@ -52,14 +52,14 @@ class Entry:
     rows: dict[str, list[Verdict]]
 
 
-def write_claims(table: pd.DataFrame, stem: Path) -> None:
+def write_claims(table: pd.DataFrame, stem: Path, heading: str) -> None:
     """Writes what `judging.judge` returns as `stem`.csv, .md, .tex (a longtable) and .html (a fragment)."""
     entries = [_entry(part) for _, part in table.groupby("claim", sort=False)]
     headings = [verdict.source for verdict in next(iter(entries[0].rows.values()))]
-    scale, counts = str(table["scale"].iloc[0]), _counts(table)
+    scale, counts = str(table["scale"].iloc[0]), count_verdicts(table)
     pairs = dict.fromkeys(data for entry in entries for data in entry.rows if ARROW in data)
     html = template("claims.html.j2").render(
-        title=HEADING,
+        title=heading,
         scale=scale,
         counts=counts,
         headings=headings,
@@ -68,8 +68,8 @@ def write_claims(table: pd.DataFrame, stem: Path) -> None:
     )
     texts = {
         "csv": table.to_csv(index=False, lineterminator="\n"),
-        "md": _markdown(entries, headings, scale, counts),
-        "tex": _latex(entries, headings, scale),
+        "md": _markdown(entries, headings, scale, counts, heading),
+        "tex": _latex(entries, headings, scale, heading),
         "html": html,
     }
     write_formats(texts, stem)
@@ -106,7 +106,7 @@ def _numbers(line: Mapping[Hashable, Any]) -> str:
     return f"{signed(line['value_points'])}{interval}, {limits}{masked}"
 
 
-def _counts(table: pd.DataFrame) -> list[str]:
+def count_verdicts(table: pd.DataFrame) -> list[str]:
     """`In print: 20 holds, 7 contradicted`, a line per source."""
     found = []
     for suite, part in table.groupby("suite", sort=False):
@@ -122,7 +122,7 @@ def _counts(table: pd.DataFrame) -> list[str]:
     return found
 
 
-def _markdown(entries: list[Entry], headings: list[str], scale: str, counts: list[str]) -> str:
+def _markdown(entries: list[Entry], headings: list[str], scale: str, counts: list[str], heading: str) -> str:
     cells = [[text.replace("|", r"\|") for text in line] for line in _grid(entries)]
     grid = pd.DataFrame(cells, columns=["Claim", "Where", "Data", *headings])
     body = grid.to_markdown(index=False, disable_numparse=True)
@@ -134,7 +134,7 @@ def _markdown(entries: list[Entry], headings: list[str], scale: str, counts: lis
             reasons += [f"  - {data}, {found.source}, {found.word}: {found.reason}" for found in verdicts]
     return (
         "\n\n".join(
-            [f"### {HEADING}", f"**{scale}**", summary, body, "#### How they were judged", "\n".join(reasons)]
+            [f"### {heading}", f"**{scale}**", summary, body, "#### How they were judged", "\n".join(reasons)]
         )
         + "\n"
     )
@@ -150,7 +150,7 @@ def _grid(entries: list[Entry]) -> list[list[str]]:
     return lines
 
 
-def _latex(entries: list[Entry], headings: list[str], scale: str) -> str:
+def _latex(entries: list[Entry], headings: list[str], scale: str, heading: str) -> str:
     widths = [0.25, 0.1, 0.1, *[0.41 / len(headings)] * len(headings)]
     sides = "".join(f">{{\\raggedright\\arraybackslash}}p{{{width:.3f}\\textwidth}}" for width in widths)
     head = " & ".join(map(latex_text, ["Claim", "Where", "Data", *headings]))
@@ -161,7 +161,7 @@ def _latex(entries: list[Entry], headings: list[str], scale: str) -> str:
             lines.append(" & ".join(map(latex_text, shown)) + r" \\")
         lines.append(r"\addlinespace")
     body = "\n".join(lines)
-    caption = latex_text(f"{HEADING}. {scale[0].upper()}{scale[1:]}. Differences in points, 95 % intervals.")
+    caption = latex_text(f"{heading}. {scale[0].upper()}{scale[1:]}. Differences in points, 95 % intervals.")
     return (
         "% needs \\usepackage{array,booktabs,longtable}\n"
         f"{{\\footnotesize\n\\begin{{longtable}}{{{sides}}}\n\\caption{{{caption}}}\\\\\n"

@@ -1,0 +1,68 @@
+"""What is evaluated: a model, and the images of one split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from robustfront.data.augment import to_float
+from robustfront.data.splits import stratified_order
+from robustfront.data.store import Split
+from robustfront.errors import ArtefactError
+from robustfront.evaluation.batches import judge
+from robustfront.evaluation.room import Room
+
+if TYPE_CHECKING:
+    from robustfront.models import Classifier
+
+SHOWN = 8
+"""Images of which every evaluation keeps x'."""
+
+
+@dataclass(frozen=True)
+class Clean:
+    """What the images as they are give: predictions int64 (N,), losses float32 (N,), in which batches."""
+
+    prediction: Tensor
+    loss: Tensor
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model in eval mode with images x (N, C, H, W), floats in [0, 1], and labels y (N,), on one device."""
+
+    model: Classifier
+    x: Tensor
+    y: Tensor
+    _clean: dict[int, Clean] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model: Classifier, split: Split, device: torch.device | str) -> Subject:
+        """`model` is moved to the device, into eval mode and into the fast memory format."""
+        model = model.to(device).to(memory_format=torch.channels_last).eval()
+        return cls(model, to_float(split.images.to(device)), split.labels.to(device))
+
+    def order(self, seed: int) -> Tensor:
+        """The positions of all images: every part from the beginning has the shares of their classes."""
+        return torch.from_numpy(stratified_order(self.y.cpu().numpy(), seed)).to(self.y.device)
+
+    def shown(self, seed: int) -> Tensor:
+        """The positions of the images to keep x' of: the first that an attack with this seed is given."""
+        return self.order(seed)[:SHOWN]
+
+    def clean(self, batch_size: int) -> Clean:
+        """The model's answers to the images, computed once. ArtefactError if its logits are not finite."""
+        if batch_size not in self._clean:
+            room = Room(batch_size)
+            prediction, loss = judge(self.model, self.x, self.y, room)
+            if broken := int((~loss.isfinite()).sum()):
+                raise ArtefactError(
+                    f"model: its logits are not finite on {broken} of {len(loss)} clean images; "
+                    "delete the run and train it again"
+                )
+            self._clean[batch_size] = Clean(prediction, loss, room.size)
+        return self._clean[batch_size]

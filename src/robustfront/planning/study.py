@@ -1,0 +1,78 @@
+"""One study at one scale: what its report is made from, under the names that the study gives."""
+
+from dataclasses import dataclass, field
+
+from robustfront.config.analyses import Analysis
+from robustfront.config.evaluations import Evaluation, Suite, of_suite
+from robustfront.config.experiment import Scale
+from robustfront.config.identity import evaluation_id
+from robustfront.config.schema import Dataset, Run
+from robustfront.config.studies import Study
+
+
+@dataclass
+class PlannedRun:
+    """A run, the names it has (several if they resolve to the same config), and its id.
+
+    In a plan of several studies names are `<study>/<name>`, in that of one study its own.
+    """
+
+    id: str
+    config: Run
+    dataset_id: str
+    names: list[str] = field(default_factory=list)
+
+    def is_called(self, name: str) -> bool:
+        """Whether that is one of its names; that of the study may be left out."""
+        return any(name in (known, known.rpartition("/")[2]) for known in self.names)
+
+
+@dataclass(frozen=True)
+class PlannedAnalysis:
+    """An analysis, and the runs it is done on: run id -> the projector it needs there, if any."""
+
+    id: str
+    config: Analysis
+    runs: dict[str, str | None]
+
+
+@dataclass
+class StudyPlan:
+    """A study at a scale. `runs` is in an order in which parents come first; `suites` are by name."""
+
+    study: Study
+    scale: str
+    note: str
+    settings: Scale
+    datasets: dict[str, Dataset]
+    runs: dict[str, PlannedRun] = field(default_factory=dict)
+    analyses: dict[str, PlannedAnalysis] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.evaluations: dict[str, dict[str, tuple[str, Evaluation]]] = {
+            name: {key: (evaluation_id(found), found) for key, found in of_suite(suite).items()}
+            for name, suite in self.suites.items()
+        }
+
+    @property
+    def suites(self) -> dict[str, Suite]:
+        return self.settings.suites
+
+    @property
+    def wanted(self) -> dict[str, Evaluation]:
+        """Id -> evaluation: all that the suites ask of each run."""
+        return dict(found for of_suite in self.evaluations.values() for found in of_suite.values())
+
+    def evaluation_id(self, suite: str, name: str) -> str:
+        """Of the attack that a suite calls `name`, or of its `clean` or `masking`. KeyError if none."""
+        return self.evaluations[suite][name][0]
+
+    def find(self, name: str, dataset_id: str) -> list[PlannedRun]:
+        """The runs the study calls `name` on that data set, one per seed; empty if the scale has none."""
+        return [run for run in self.runs.values() if name in run.names and run.dataset_id == dataset_id]
+
+    def published_as(self, dataset_id: str) -> str:
+        """The paper's data set whose numbers stand beside those of ours; empty if none does."""
+        name = self.datasets[dataset_id].name
+        stands_for = self.study.facts.datasets.items()
+        return next((theirs for theirs, ours in stands_for if name in ours), "")

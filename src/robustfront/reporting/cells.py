@@ -1,0 +1,111 @@
+"""What fills one cell of a table: a number of all seeds with its interval, or why there is none."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from robustfront.evaluation.statistics import mean_interval
+from robustfront.reporting.columns import FACTOR, Column
+from robustfront.reporting.planned import PlannedRun
+from robustfront.reporting.results import Rate, Results, State
+
+WORST_FIRST: Sequence[State] = ("diverged", "failed", "damaged", "not made yet")
+
+SUMMED = "sum of 95 % intervals"
+
+
+class Seed(NamedTuple):
+    """The value of one seed in the unit of its column, with its 95 % interval over `n` images."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """`seeds`: those that there is a value of; `lacking`: seed -> why there is none of it.
+
+    `interval`: what the interval of one seed is.
+    """
+
+    seeds: Mapping[int, Seed]
+    lacking: Mapping[int, State]
+    interval: str = "Wilson 95 %"
+
+    @property
+    def state(self) -> State | None:
+        """The worst of what is lacking, if there is no value at all."""
+        return None if self.seeds else next(state for state in WORST_FIRST if state in self.lacking.values())
+
+    @property
+    def lacks(self) -> str:
+        """`1 diverged, 2 not made yet`; empty if every seed has a value."""
+        counts = Counter(self.lacking.values())
+        return ", ".join(f"{counts[state]} {state}" for state in WORST_FIRST if counts[state])
+
+    def summary(self) -> dict[str, Any]:
+        """`value`, `low`, `high`, `interval`, `seeds`, `n`.
+
+        Of one seed its own interval; of several, mean and Student-t 95 % interval over seeds, which may leave
+        the range of the value.
+        """
+        first, *others = self.seeds.values()
+        numbers = {"seeds": len(self.seeds), "n": first.n}
+        if not others:
+            return numbers | {
+                "value": first.value,
+                "low": first.low,
+                "high": first.high,
+                "interval": self.interval,
+            }
+        mean, half_width, count = mean_interval([seed.value for seed in self.seeds.values()])
+        assert half_width is not None
+        return numbers | {
+            "value": mean,
+            "low": mean - half_width,
+            "high": mean + half_width,
+            "interval": f"t 95 % over {count} seeds",
+        }
+
+
+def measured(runs: Sequence[PlannedRun], suite: str, attack: str, column: Column, results: Results) -> Cell:
+    """Of the runs, one per seed, what a suite found under one of its attacks."""
+    seeds, lacking = dict[int, Seed](), dict[int, State]()
+    for run in runs:
+        rate = results.rate(run.id, suite, attack)
+        if rate is not None:
+            seeds[run.config.seed] = _seed(rate, column)
+        elif state := results.lacks(run.id, suite, attack):
+            lacking[run.config.seed] = state
+    return Cell(seeds, lacking)
+
+
+def combined(parts: Sequence[tuple[float, Cell]]) -> Cell:
+    """The weighted sum of several cells, seed by seed, for the seeds that all of them have.
+
+    Its interval reaches as far as the ends of theirs together, which is far enough however they depend on
+    each other.
+    """
+    lacking = {seed: state for _, cell in parts for seed, state in cell.lacking.items()}
+    common = [seed for seed in parts[0][1].seeds if all(seed in cell.seeds for _, cell in parts)]
+    seeds = {seed: _sum([(weight, cell.seeds[seed]) for weight, cell in parts]) for seed in common}
+    return Cell(seeds, lacking, SUMMED)
+
+
+def _sum(terms: Sequence[tuple[float, Seed]]) -> Seed:
+    value = sum(weight * seed.value for weight, seed in terms)
+    low = sum(weight * (seed.low if weight > 0 else seed.high) for weight, seed in terms)
+    high = sum(weight * (seed.high if weight > 0 else seed.low) for weight, seed in terms)
+    return Seed(value, low, high, min(seed.n for _, seed in terms))
+
+
+def _seed(rate: Rate, column: Column) -> Seed:
+    factor, errors = FACTOR[column.unit], (rate.error, rate.low, rate.high)
+    if column.metric == "error":
+        value, low, high = (factor * error for error in errors)
+    else:
+        value, high, low = (factor * (1 - error) for error in errors)
+    return Seed(value, low, high, rate.n)

@@ -1,0 +1,128 @@
+"""Fronts: clean accuracy against accuracy under an attack, a point per row of a table, coloured by family."""
+
+import itertools
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from robustfront.reporting.drawing import BLACK, nothing_to_draw, styled
+from robustfront.reporting.panels import accuracy, panels, size
+from robustfront.reporting.tables import Table
+
+_MARKERS = "os^DvPXp"
+NAMED = 12
+"""Of a family of more runs than this the legend has the name and the colour alone."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Runs that share a colour and stand in one column of the legend. `runs`: name -> marker."""
+
+    name: str
+    colour: str
+    runs: Mapping[str, str]
+
+
+def marked(runs: Iterable[str]) -> dict[str, str]:
+    """Each run with a marker of its own, as far as there are markers."""
+    return dict(zip(runs, itertools.cycle(_MARKERS), strict=False))
+
+
+def front(
+    table: Table,
+    families: Sequence[Family],
+    *,
+    attack: str,
+    under: str,
+    names: Mapping[str, str] | None = None,
+) -> Figure:
+    """Clean accuracy against accuracy under an attack (%), a point per row of a table that has both.
+
+    `attack`: key of the column, beside `clean`; `under`: its name on the axis. `names`: run -> what the
+    legend calls it, otherwise its first label. Panels as in `panels`, with 95 % intervals as error bars.
+    Hollow marker: a gradient-masking check failed.
+    """
+
+    def draw(axes: Axes, part: pd.DataFrame) -> int:
+        return _points(axes, part, attack, families)
+
+    with styled():
+        datasets, sources = size(table)
+        if not datasets:
+            return nothing_to_draw(Figure(), "no rows at this scale")
+        wide = max(10.5, 3.5 * sources)  # 10.5: what the legend takes
+        figure = Figure(figsize=(wide, 3.4 * datasets + 1.5), layout="constrained")
+        panels(figure, table, draw, xlabel="clean accuracy (%)", ylabel=f"accuracy under {under} (%)")
+        _legend(figure, table, families, names or {})
+    return figure
+
+
+def _points(axes: Axes, part: pd.DataFrame, attack: str, families: Sequence[Family]) -> int:
+    known = {(line["run"], line["column"]): line for line in part.to_dict("records")}
+    points = [
+        (known[run, "clean"], known[run, attack], family.colour, marker)
+        for family in families
+        for run, marker in family.runs.items()
+        if {(run, "clean"), (run, attack)} <= known.keys()
+    ]
+    for clean, attacked, colour, marker in points:
+        (x, x_bars), (y, y_bars) = accuracy(clean), accuracy(attacked)
+        axes.errorbar(x, y, xerr=x_bars, yerr=y_bars, fmt="none", ecolor=colour, elinewidth=0.9, alpha=0.5)
+        axes.plot(x, y, **_marker(colour, marker, hollow=attacked["masking"] == "failed"))
+    axes.margins(0.08)
+    axes.set_xlim(right=min(axes.get_xlim()[1], 101))  # a t-interval may reach beyond 100 %
+    return len(points)
+
+
+def _marker(colour: str, marker: str, *, hollow: bool = False) -> dict[str, Any]:
+    faces = {"markerfacecolor": "white", "markeredgecolor": colour, "markeredgewidth": 1.4}
+    if not hollow:
+        faces = {"markerfacecolor": colour, "markeredgecolor": "white", "markeredgewidth": 0.7}
+    return {"linestyle": "none", "marker": marker, "markersize": 6.5} | faces
+
+
+def _legend(figure: Figure, table: Table, families: Sequence[Family], names: Mapping[str, str]) -> None:
+    legend = figure.legend(
+        handles=_handles(table, families, names),
+        loc="outside lower center",
+        ncols=max(1, len(families)),
+        fontsize=8,
+        columnspacing=2.5,
+    )
+    for text in legend.get_texts():
+        if text.get_text() in {family.name for family in families}:
+            text.set_fontweight("bold")
+
+
+def _handles(table: Table, families: Sequence[Family], names: Mapping[str, str]) -> list[Line2D]:
+    """A column per family, padded to equal length, because matplotlib fills legends column by column."""
+    rows = table.frame.drop_duplicates("run").set_index("run")
+    labels = dict(rows[next(iter(table.spec.labels))]) | dict(names)
+    named = [_among(family.runs, rows.index) for family in families]
+    height = max((len(runs) for runs in named if len(runs) <= NAMED), default=0)
+    masked, handles = (table.frame["masking"] == "failed").any(), list[Line2D]()
+    for position, (family, runs) in enumerate(zip(families, named, strict=True)):
+        many = len(runs) > NAMED
+        entries = [Line2D([], [], label=family.name, **_marker(family.colour, "o" if many else ""))]
+        entries += [
+            Line2D([], [], label=labels[run], **_marker(family.colour, family.runs[run]))
+            for run in ([] if many else runs)
+        ]
+        if position == 0 and masked:
+            hollow = _marker(BLACK, "o", hollow=True)
+            entries += [
+                Line2D([], [], linestyle="none", label=" "),
+                Line2D([], [], label="hollow: masking check failed", **hollow),
+            ]
+            height = max(height, len(entries) - 1)
+        handles += entries + [Line2D([], [], linestyle="none", label=" ")] * (height + 1 - len(entries))
+    return handles
+
+
+def _among(runs: Iterable[str], known: Collection[str]) -> list[str]:
+    return [run for run in runs if run in known]

@@ -1,0 +1,64 @@
+"""Figures made of a table: a row of panels per data set, the published numbers first, then each source."""
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from robustfront.reporting.columns import FACTOR
+from robustfront.reporting.drawing import GREY
+from robustfront.reporting.tables import PUBLISHED, Table
+
+
+def panels(
+    figure: Figure,
+    table: Table,
+    draw: Callable[[Axes, pd.DataFrame], int],
+    *,
+    xlabel: str,
+    ylabel: str,
+    sharex: bool = False,
+) -> None:
+    """Fills a figure with panels; `draw` draws lines of the table and returns how many points it drew."""
+    frame = table.frame
+    datasets, sources = list(frame["dataset"].unique()), list(frame["source"].unique())
+    grid = figure.subplots(len(datasets), len(sources), squeeze=False, sharex=sharex, sharey="row")
+    for axes_row, dataset in zip(grid, datasets, strict=True):
+        for axes, source in zip(axes_row, sources, strict=True):
+            part = frame[(frame["dataset"] == dataset) & (frame["source"] == source)]
+            axes.set_title(_title(part, dataset, frame))
+            if not draw(axes, part.dropna(subset="value")):
+                axes.text(0.5, 0.5, "not evaluated", ha="center", transform=axes.transAxes, color=GREY)
+        axes_row[0].set_ylabel(ylabel)
+    for axes in grid[-1]:
+        axes.set_xlabel(xlabel)
+
+
+def size(table: Table) -> tuple[int, int]:
+    """How many data sets and sources a table has."""
+    return table.frame["dataset"].nunique(), table.frame["source"].nunique()
+
+
+def accuracy(line: Mapping[Hashable, Any]) -> tuple[float, np.ndarray | None]:
+    """Accuracy in percent and, for reproduced numbers, the lengths of its error bars, (2, 1): down, up."""
+    percent = 100 / FACTOR[line["unit"]]
+    value, low, high = (percent * float(line[name]) for name in ("value", "low", "high"))
+    bars = None if np.isnan(low) else np.array([[value - low], [high - value]])
+    if line["metric"] == "error":
+        value, bars = 100 - value, None if bars is None else bars[::-1]
+    return value, bars
+
+
+def _title(part: pd.DataFrame, dataset: str, frame: pd.DataFrame) -> str:
+    """Whose numbers a panel shows: `part` of a table. Its source too if another one has its space."""
+    if part.empty:
+        return f"no published numbers for {dataset}"
+    if part["source"].iloc[0] == PUBLISHED:
+        return f"published: {part['published_as'].iloc[0]}"
+    space, source = part["space"].iloc[0], part["source"].iloc[0]
+    alone = frame.loc[frame["space"] == space, "source"].nunique() == 1
+    where = f"{space} space" if alone else f"{space} space ({source})"
+    return f"reproduced: {dataset}, {where}\n{part['scale'].iloc[0]}"

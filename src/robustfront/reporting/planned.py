@@ -1,0 +1,66 @@
+"""What reports ask of a plan, as protocols: `planning` makes such plans, tests make others."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from robustfront.config.analyses import Analysis
+from robustfront.config.evaluations import Suite
+from robustfront.config.schema import Dataset, Run
+
+
+class Study(Protocol):
+    """A study. `folder`: where its published numbers, rows and claims lie; None: it has none of them."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def folder(self) -> Path | None: ...
+    @property
+    def facts(self) -> Any: ...
+
+
+class PlannedRun(Protocol):
+    """A run of the plan. `names`: what the study calls it; two of its entries may resolve to one run."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def names(self) -> Sequence[str]: ...
+    @property
+    def config(self) -> Run: ...
+    @property
+    def dataset_id(self) -> str: ...
+
+
+class PlannedAnalysis(Protocol):
+    """An analysis of the plan; the keys of `runs` are the ids of the runs it is done on."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def config(self) -> Analysis: ...
+    @property
+    def runs(self) -> Mapping[str, str | None]: ...
+
+
+class StudyPlan(Protocol):
+    """One study at one scale: the part of `robustfront.planning` that reporting reads."""
+
+    @property
+    def study(self) -> Study: ...
+    @property
+    def scale(self) -> str: ...
+    @property
+    def note(self) -> str: ...
+    @property
+    def datasets(self) -> Mapping[str, Dataset]: ...
+    @property
+    def suites(self) -> Mapping[str, Suite]: ...
+    @property
+    def runs(self) -> Mapping[str, PlannedRun]: ...
+    @property
+    def analyses(self) -> Mapping[str, PlannedAnalysis]: ...
+    def find(self, name: str, dataset_id: str) -> Sequence[PlannedRun]: ...
+    def published_as(self, dataset_id: str) -> str: ...
+    def evaluation_id(self, suite: str, evaluation: str) -> str: ...

@@ -1,0 +1,1 @@
+"""S000: null-space projected adversarial training."""

@@ -1,0 +1,1 @@
+from finished_study import empty_project, finished  # noqa: F401
