@@ -108,7 +108,7 @@ def test_normalised_unit_clip_lifts_pixels_below_the_mean_and_still_counts_the_r
 
 
 @pytest.mark.parametrize(("norm", "space"), KINDS)
-@pytest.mark.parametrize("start", ["none", "gaussian", "uniform"])
+@pytest.mark.parametrize("start", ["none", "gaussian", "sign", "uniform"])
 def test_starts_lie_in_the_ball_and_are_drawn_from_the_generator(norm: str, space: str, start: str) -> None:
     b, x = ball(norm, space, 0.1), random(0)
     first, second = (b.start(x, ascent(start), torch.Generator().manual_seed(5)) for _ in range(2))
@@ -124,6 +124,14 @@ def test_gaussian_start_has_the_stated_deviation_in_units_of_the_space() -> None
     b, x = ball("linf", "normalised", 0.5), torch.full((500, 3, 5, 4), 0.5, dtype=torch.float64)
     start = b.start(x, ascent("gaussian", start_std=0.01), torch.Generator().manual_seed(0))
     assert ((start - x) / STD).std().item() == pytest.approx(0.01, rel=0.02)
+
+
+def test_sign_start_is_up_or_down_by_the_same_length_for_each_value() -> None:
+    b, x = ball("linf", "normalised", 0.5), torch.full((500, 3, 5, 4), 0.5, dtype=torch.float64)
+    start = b.start(x, ascent("sign", start_std=0.1), torch.Generator().manual_seed(0))
+    moved = (start - x) / STD
+    torch.testing.assert_close(moved.abs(), torch.full_like(moved, 0.1))
+    assert (moved > 0).double().mean().item() == pytest.approx(0.5, abs=0.02)
 
 
 def test_uniform_l2_start_is_uniform_in_volume() -> None:

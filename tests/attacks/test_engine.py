@@ -9,6 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from robustfront import attacks, losses
 from robustfront.attacks import Ball, frozen, input_gradient, iterates, objectives, pgd
 from robustfront.config.schema import Ascent, Threat
+from robustfront.errors import ConfigError
 from toy_models import Convolutional, random_images, random_linear
 
 SHAPE = (3, 5, 4)
@@ -309,3 +310,47 @@ def test_iterates_are_the_start_and_what_ever_more_steps_of_pgd_reach(
         x_adv = pgd(convolutional, x, y, ball, ascent(steps, start=start), generator=generator())
         assert torch.equal(found[steps], x_adv)
     assert len(found) == 4
+
+
+# -------------------------------------------------------------- other starts, networks and objectives by step
+def test_an_attack_from_a_given_image_goes_on_where_another_one_ended(convolutional: Convolutional) -> None:
+    x, y = labelled(6)
+    ball = ball_of(convolutional)
+    whole = pgd(convolutional, x, y, ball, ascent(steps=5), generator=generator())
+    begun = pgd(convolutional, x, y, ball, ascent(steps=2), generator=generator())
+    assert torch.equal(pgd(convolutional, x, y, ball, ascent(steps=3), start=begun), whole)
+    far = (x + 0.5).clamp(0, 1)
+    assert ball.contains(pgd(convolutional, x, y, ball, ascent(steps=1, step_size=1e-6), start=far), x).all()
+    with pytest.raises(ConfigError, match="from a given image has no restarts"):
+        pgd(convolutional, x, y, ball, ascent(restarts=2), start=begun)
+
+
+def test_each_step_may_have_its_network_and_objective(convolutional: Convolutional) -> None:
+    torch.manual_seed(1)
+    other, (x, y) = Convolutional().eval(), labelled(6)
+    ball = ball_of(convolutional)
+    steps = [(convolutional, objectives.ce), (other, objectives.margin), (convolutional, objectives.margin)]
+    found = pgd(
+        convolutional, x, y, ball, ascent(steps=3), generator=generator(), at_step=lambda step: steps[step]
+    )
+    expected = ball.start(x, ascent(), generator())
+    for network, objective in steps:
+        expected = pgd(network, x, y, ball, ascent(steps=1), objective=objective, start=expected)
+    assert torch.equal(found, expected)
+    assert all(p.grad is None and p.requires_grad for p in other.parameters())
+
+
+def test_an_objective_of_the_whole_batch_is_ascended_and_refuses_restarts(
+    convolutional: Convolutional,
+) -> None:
+    x, y = labelled(6)
+    ball, clean = ball_of(convolutional), convolutional(x).detach()
+
+    def nuclear(logits: Tensor, labels: Tensor) -> Tensor:
+        return torch.linalg.matrix_norm(losses.widen(logits) - clean, "nuc")
+
+    x_adv = pgd(convolutional, x, y, ball, ascent(steps=10), objective=nuclear, generator=generator())
+    start = ball.start(x, ascent(), generator())
+    assert nuclear(convolutional(x_adv), y) > 2 * nuclear(convolutional(start), y)
+    with pytest.raises(ConfigError, match="cannot rank restarts"):
+        pgd(convolutional, x, y, ball, ascent(restarts=2), objective=nuclear, generator=generator())

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from tiny_training import CLASSES, make, network, store, trainer
 from torch import Tensor
 
+from moments import moment
 from robustfront import losses
 from robustfront.config import schema
 from robustfront.data.store import Split
@@ -116,7 +117,7 @@ def test_features_of_an_image() -> None:
 def test_loss_mixes_adversaries_and_anti_adversaries(faithful: bool) -> None:
     lesson = Lesson(faithful=faithful)
     other = copy.deepcopy(lesson.model).train(not faithful)
-    outcome = lesson.caat.losses(lesson.x, lesson.pair, lesson.y)
+    outcome = lesson.caat.losses(lesson.x, lesson.pair, lesson.y, moment(step=1))
     logits = [other(view) for view in (lesson.x, *lesson.pair.chunk(2))]
     with torch.no_grad():
         u, v = reference_mixture(lesson, lesson.caat.network, logits[0]).unbind(1)
@@ -234,8 +235,8 @@ def test_class_losses_are_those_of_the_last_epoch_but_in_the_published_code(fait
     seen: list[tuple[Tensor, Tensor]] = []
     original = caat.losses
 
-    def spy(x: Tensor, x_adv: Tensor, y: Tensor) -> Any:
-        outcome = original(x, x_adv, y)
+    def spy(x: Tensor, x_adv: Tensor, y: Tensor, at: Any) -> Any:
+        outcome = original(x, x_adv, y, at)
         seen.append((F.cross_entropy(outcome.clean_logits.detach(), y, reduction="none"), y))
         return outcome
 
@@ -259,13 +260,13 @@ def test_batch_norm_sees_one_batch_an_epoch_in_the_published_code(faithful: bool
         Surroundings(run.optimizer, run.training, run.augmentation, run.store.train, run.store.validation)
     )
     data = store()
-    caat.start_epoch(0, data.validation, torch.Generator().manual_seed(0))
+    caat.start_epoch(data.validation, moment(torch.Generator().manual_seed(0)))
     counted = []
-    for _ in range(2):
+    for step in range(2):
         x, y = data.train.images[:8] / 255, data.train.labels[:8]
-        pair = caat.craft(x, y, torch.Generator().manual_seed(0))
+        pair = caat.craft(x, y, moment(torch.Generator().manual_seed(0), step=step))
         model.train()
-        caat.losses(x, pair, y)
+        caat.losses(x, pair, y, moment(step=step))
         counted.append(int(model.state_dict()["stages.0.0.norm1.num_batches_tracked"]))
     assert counted == updates
 
@@ -275,7 +276,7 @@ def test_adversaries_gain_divergence_and_anti_adversaries_lose_loss_within_the_r
 ):
     lesson = Lesson(faithful=False)
     x, y, model = lesson.x, lesson.y, lesson.model
-    pair = lesson.caat.craft(x, y, torch.Generator().manual_seed(0))
+    pair = lesson.caat.craft(x, y, moment(torch.Generator().manual_seed(0)))
     assert model.training
     model.eval()
     clean, (x_adv, x_anti) = model(x), pair.chunk(2)
@@ -294,7 +295,7 @@ def test_restarts_do_not_undo_anti_adversaries() -> None:
     lesson = Lesson(faithful=False)
     attack = lesson.caat.params.attack.model_copy(update={"restarts": 5, "start": "uniform"})
     lesson.caat.params = lesson.caat.params.model_copy(update={"attack": attack})
-    _, x_anti = lesson.caat.craft(lesson.x, lesson.y, torch.Generator().manual_seed(0)).chunk(2)
+    _, x_anti = lesson.caat.craft(lesson.x, lesson.y, moment(torch.Generator().manual_seed(0))).chunk(2)
     lesson.model.eval()
     before, after = (losses.cross_entropy(lesson.model(view), lesson.y).mean() for view in (lesson.x, x_anti))
     assert after < before
@@ -304,7 +305,7 @@ def test_the_network_learns_every_so_many_steps_counted_over_epochs(monkeypatch:
     run = trainer("caat", meta_every=4)  # 5 steps an epoch
     caat: Any = run.method
     at: list[int] = []
-    monkeypatch.setattr(caat, "_update_network", lambda *args: at.append(caat.steps))
+    monkeypatch.setattr(caat, "_update_network", lambda *args: at.append(run.steps_done + 1))
     run.fit(Watcher(save=lambda state: None))
     assert at == [4, 8]
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tiny_training import CLASSES, make, network, store, trainer
 from torch import Tensor
 
+from moments import moment
 from robustfront.attacks import Ball
 from robustfront.config.schema import Ascent, Threat
 from robustfront.data.augment import to_float
@@ -40,7 +41,7 @@ def run_epochs(method: Any, monkeypatch: pytest.MonkeyPatch, epochs: range) -> N
         row = epoch % len(CLEAN_WRONG)
         counts = torch.tensor(np.stack([IMAGES, CLEAN_WRONG[row], ROBUST_WRONG[row]]))
         monkeypatch.setattr(class_balance, "count_errors", lambda *args, counts=counts: counts)
-        method.start_epoch(epoch, None, torch.Generator())
+        method.start_epoch(None, moment(epoch=epoch))
 
 
 def reference(epochs: range, *, r: float, r_margin: float, delta: float, limit: float, halving: int) -> Any:
@@ -159,7 +160,7 @@ def weighted_batch(**params: Any) -> tuple[Any, Tensor, Tensor, Tensor]:
 def test_loss_is_the_class_weighted_trades_loss() -> None:
     method, x, x_adv, y = weighted_batch(beta=1.5)
     other = copy.deepcopy(method.model)
-    outcome = method.losses(x, x_adv, y)
+    outcome = method.losses(x, x_adv, y, moment())
     clean, adversarial = other(x), other(x_adv)
     weights = np.array([[0.25] * 4] * 2) + np.array([[0.3, 0, 0.1, 0], [0, 0.2, 0.2, 0]]) - 0.1
     top, bottom = [0.0, 0.0], [0.0, 0.0]
@@ -180,7 +181,7 @@ def test_loss_is_the_class_weighted_trades_loss() -> None:
 
 def test_the_radius_of_its_class_bounds_each_perturbation() -> None:
     method, x, _, y = weighted_batch()
-    x_adv = method.craft(x, y, torch.Generator().manual_seed(0))
+    x_adv = method.craft(x, y, moment(torch.Generator().manual_seed(0)))
     reached = (x_adv - x).abs().amax(dim=(1, 2, 3))
     factors = torch.tensor([np.exp(0.8), 0.98, 1.0, np.exp(0.2)])[y].double()
     assert (reached <= 0.05 * factors + 1e-9).all()
@@ -193,7 +194,7 @@ def test_the_radius_of_its_class_bounds_each_perturbation() -> None:
 
 def test_without_remargin_all_classes_share_one_radius_and_the_step_is_the_attacks() -> None:
     method, x, _, y = weighted_batch(remargin=False)
-    x_adv = method.craft(x, y, torch.Generator().manual_seed(0))
+    x_adv = method.craft(x, y, moment(torch.Generator().manual_seed(0)))
     assert (x_adv - x).abs().max() <= 0.05 + 1e-9
     assert method.ascent == method.params.attack
     assert not torch.equal(method.clean_weights, method.clean_weights.flip(0))
@@ -204,9 +205,9 @@ def test_with_both_parts_off_it_is_trades() -> None:
     entry = load_methods()["trades"].method
     given = {"threat": method.params.threat, "attack": method.params.attack, "beta": 1.5}
     plain = entry(entry.Params.model_validate(given), Setting(copy.deepcopy(method.model)))
-    made = [m.craft(x, y, torch.Generator().manual_seed(3)) for m in (method, plain)]
+    made = [m.craft(x, y, moment(torch.Generator().manual_seed(3))) for m in (method, plain)]
     torch.testing.assert_close(made[0], made[1])  # type: ignore[arg-type]
-    parts = [m.losses(x, made[0], y).parts for m in (method, plain)]
+    parts = [m.losses(x, made[0], y, moment()).parts for m in (method, plain)]
     torch.testing.assert_close(parts[0], parts[1])
 
 
@@ -271,4 +272,4 @@ def test_the_plan_adds_the_validation_pass_to_the_cost_of_trades(project: Path) 
     (run,) = (run for run in plan.runs.values() if "npat/frl" in run.names)
     passes = run.config.training.epochs * 200 * (1 + 2 * 20 + 1)  # 200 validation images
     extra = passes * cost.forward_flops(run.config.model, channels=1, size=8, classes=10) / 10e9
-    assert seconds["frl"] - seconds["trades"] == pytest.approx(extra)  # type: ignore[operator]
+    assert seconds["npat/frl"] - seconds["npat/trades"] == pytest.approx(extra)  # type: ignore[operator]

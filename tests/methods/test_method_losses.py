@@ -5,6 +5,8 @@ from scipy.special import log_softmax, rel_entr, softmax
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from moments import moment
+
 ALL = [
     ("standard", {"loss": "ce"}),
     ("standard", {"loss": "lse"}),
@@ -54,7 +56,7 @@ def another(x: Tensor) -> Tensor:
 def test_losses_are_those_of_the_papers(name, params, model, batch, make) -> None:
     x, y = batch
     x_adv = None if name == "standard" else another(x)
-    losses = make(name, **params).losses(x, x_adv, y)
+    losses = make(name, **params).losses(x, x_adv, y, moment())
     with torch.no_grad():
         clean, adversarial = model(x).numpy(), model(another(x)).numpy()
     expected = reference(name, params, clean, adversarial, y.numpy())
@@ -74,7 +76,7 @@ def test_gradient_of_the_weights_is_that_of_finite_differences(name, params, mod
     x, y = batch
     x_adv = None if name == "standard" else another(x)
     method = make(name, **params)
-    method.combine(method.losses(x, x_adv, y))
+    method.combine(method.losses(x, x_adv, y, moment()), moment())
     step = 1e-6
     for parameter in (model.stem.weight, model.stages[3][0].norm2.bias, model.head.weight, model.head.bias):
         direction = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2)).double()
@@ -82,7 +84,7 @@ def test_gradient_of_the_weights_is_that_of_finite_differences(name, params, mod
         for sign in (1, -1):
             with torch.no_grad():
                 parameter.add_(sign * step * direction)
-                totals.append(method.losses(x, x_adv, y).total.item())
+                totals.append(method.losses(x, x_adv, y, moment()).total.item())
                 parameter.sub_(sign * step * direction)
         slope = (totals[0] - totals[1]) / (2 * step)
         assert parameter.grad is not None
@@ -97,7 +99,9 @@ def test_the_adversarial_term_reaches_the_clean_image_too(name, params, batch, m
     x, y = batch
     x, x_adv = x.clone().requires_grad_(), another(x).requires_grad_()
     method = make(name, **params)
-    gradients = torch.autograd.grad(method.losses(x, x_adv, y).parts["adversarial_loss"], (x, x_adv))
+    gradients = torch.autograd.grad(
+        method.losses(x, x_adv, y, moment()).parts["adversarial_loss"], (x, x_adv)
+    )
     step = 1e-6
     for image, gradient in zip((x, x_adv), gradients, strict=True):
         direction = torch.randn(image.shape, generator=torch.Generator().manual_seed(3)).double()
@@ -105,7 +109,7 @@ def test_the_adversarial_term_reaches_the_clean_image_too(name, params, batch, m
         for sign in (1, -1):
             moved = (image + sign * step * direction).detach()
             views = (moved, x_adv) if image is x else (x, moved)
-            values.append(method.losses(*views, y).parts["adversarial_loss"].item())
+            values.append(method.losses(*views, y, moment()).parts["adversarial_loss"].item())
         slope = (values[0] - values[1]) / (2 * step)
         assert abs(slope) > 1e-9
         assert (gradient * direction).sum().item() == pytest.approx(slope, rel=1e-5)
@@ -122,14 +126,14 @@ def test_no_pass_is_made_twice(name, params, model, batch, make) -> None:
     seen: list[tuple[int, bool]] = []
     model.stem.register_forward_hook(lambda *_: seen.append((len(x), model.training)))
     generator = torch.Generator().manual_seed(0)
-    x_adv = method.craft(x, y, generator)
+    x_adv = method.craft(x, y, moment(generator))
     if name in ("npda", "npgd"):
         attack, references, outer = *FORWARDS["pgd_at" if params["generator"] == "pgd" else "trades"][:2], 2
     else:
         attack, references, outer = FORWARDS[name]
     assert [training for _, training in seen] == [False] * (attack + references)
     assert model.training
-    method.losses(x, x_adv, y)
+    method.losses(x, x_adv, y, moment())
     assert [training for _, training in seen[attack + references :]] == [True] * outer
     assert (x_adv is None) == (name == "standard")
 
@@ -159,10 +163,10 @@ def test_units_are_the_arithmetic_that_is_done(name, params, model, batch, make)
     with Convolutions() as stem, torch.no_grad():
         model.stem(x)
     with Convolutions() as crafting:
-        x_adv = method.craft(x, y, torch.Generator().manual_seed(0))
+        x_adv = method.craft(x, y, moment(torch.Generator().manual_seed(0)))
     with Convolutions() as outer:
-        losses = method.losses(x, x_adv, y)
-        method.combine(losses)
+        losses = method.losses(x, x_adv, y, moment())
+        method.combine(losses, moment())
     views = (losses.clean_logits is not None) + (losses.adversarial_logits is not None)
     assert crafting.work == (method.units(method.params) - 3 * views) * forward.work
     # the outer backward pass has no business with the gradient of the images
@@ -174,7 +178,7 @@ def test_an_attack_leaves_weights_and_gradients_alone(name, params, model, batch
     x, y = batch
     method = make(name, **params)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    x_adv = method.craft(x, y, torch.Generator().manual_seed(0))
+    x_adv = method.craft(x, y, moment(torch.Generator().manual_seed(0)))
     assert all(parameter.grad is None and parameter.requires_grad for parameter in model.parameters())
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert x_adv is None or not x_adv.requires_grad
@@ -184,7 +188,7 @@ def test_attack_in_train_mode_moves_running_statistics_and_eval_mode_does_not(mo
     x, y = batch
     for mode, moves in (("eval", False), ("train", True)):
         before = model.norm.running_mean.clone()
-        make("trades", beta=1.0, attack_mode=mode).craft(x, y, torch.Generator().manual_seed(0))
+        make("trades", beta=1.0, attack_mode=mode).craft(x, y, moment(torch.Generator().manual_seed(0)))
         assert bool((model.norm.running_mean != before).any()) == moves
         assert model.training
 
@@ -194,7 +198,7 @@ def test_reference_of_the_score_generator_is_float32_under_autocast(model, batch
     x, y = batch[0].float(), batch[1]
     method = make("score", beta=1.0, attack={"steps": 1, "step_size": 0.04, "start": "none"})
     with torch.autocast("cpu", torch.bfloat16):
-        x_adv = method.craft(x, y, torch.Generator().manual_seed(0))
+        x_adv = method.craft(x, y, moment(torch.Generator().manual_seed(0)))
     assert torch.equal(x_adv, x), "the distance from itself has no gradient, unless the reference was rounded"
 
 
@@ -208,7 +212,7 @@ def test_first_step_from_a_near_start_is_float32_under_autocast(
     x = torch.cat([x, 1 - x, x.flip(3), 1 - x.flip(3)])
     y = y.repeat(4)
     method = make(name, beta=1.0, attack={"steps": 1, "step_size": 0.01, "start": start})
-    expected = method.craft(x, y, torch.Generator().manual_seed(0))
+    expected = method.craft(x, y, moment(torch.Generator().manual_seed(0)))
     with torch.autocast("cpu", torch.bfloat16):
-        found = method.craft(x, y, torch.Generator().manual_seed(0))
+        found = method.craft(x, y, moment(torch.Generator().manual_seed(0)))
     assert torch.equal(found, expected) == exact

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from moments import moment
 from robustfront.config.schema import Threat
 from robustfront.errors import ConfigError
 from robustfront.methods import load_methods
@@ -60,7 +61,7 @@ def test_step_of_npda_follows_the_projected_gradient(kind, model, batch, make, d
     drift(0.1)
     direction = explicit_direction(model, start(method, x), x, y, kind, P)
     unprojected = explicit_direction(model, start(method, x), x, y, kind, torch.eye(16).double())
-    step = (method.craft(x, y, seeded()) - start(method, x)) / (0.04 * model.std)
+    step = (method.craft(x, y, moment(seeded())) - start(method, x)) / (0.04 * model.std)
     torch.testing.assert_close(step, direction.sign(), rtol=0, atol=1e-9)
     assert (direction.sign() != unprojected.sign()).double().mean() > 0.05, "the projector must matter here"
 
@@ -71,7 +72,7 @@ def test_npgd_attacks_without_a_projector(kind, model, batch, make, drift) -> No
     method = make("npgd", generator=kind, beta=1.0, attack=ONE_STEP)
     drift(0.1)
     direction = explicit_direction(model, start(method, x), x, y, kind, torch.eye(16).double())
-    step = (method.craft(x, y, seeded()) - start(method, x)) / (0.04 * model.std)
+    step = (method.craft(x, y, moment(seeded())) - start(method, x)) / (0.04 * model.std)
     torch.testing.assert_close(step, direction.sign(), rtol=0, atol=1e-9)
 
 
@@ -84,8 +85,8 @@ def test_hold_keeps_the_start_while_the_head_is_that_of_the_projector(
     x, y = batch[0].to(precision), batch[1]
     held = make("npda", generator=kind, beta=1.0)
     raw = make("npda", generator=kind, beta=1.0, zero_start="raw")
-    assert torch.equal(held.craft(x, y, seeded()), start(held, x))
-    moved = (raw.craft(x, y, seeded()) - start(raw, x)).abs()
+    assert torch.equal(held.craft(x, y, moment(seeded())), start(held, x))
+    moved = (raw.craft(x, y, moment(seeded())) - start(raw, x)).abs()
     assert moved.max() > 0.005, "rounding noise has a sign"
 
 
@@ -96,8 +97,8 @@ def test_hold_and_raw_agree_once_the_head_has_drifted(kind, model, batch, make, 
     held = make("npda", generator=kind, beta=1.0)
     raw = make("npda", generator=kind, beta=1.0, zero_start="raw")
     drift(1e-4)
-    x_adv = held.craft(x, y, seeded())
-    assert torch.equal(x_adv, raw.craft(x, y, seeded()))
+    x_adv = held.craft(x, y, moment(seeded()))
+    assert torch.equal(x_adv, raw.craft(x, y, moment(seeded())))
     assert ((x_adv - start(held, x)).flatten(1).abs().amax(dim=1) > 0.005).all()
 
 
@@ -132,7 +133,7 @@ def test_norm_and_share_are_means_over_images_and_steps_and_start_anew_each_epoc
     norms, shares = [], []
 
     def logged() -> list[float]:
-        found = method.diagnostics()
+        found = method.diagnostics(moment())
         return [found["projected_gradient_norm"], found["projected_gradient_share"]]
 
     def watch(gradient: Tensor) -> Tensor:
@@ -144,15 +145,15 @@ def test_norm_and_share_are_means_over_images_and_steps_and_start_anew_each_epoc
     assert logged() == [0.0, 0.0]
     drift(0.1)
     inner, method.feature_gradient = method.feature_gradient, watch
-    method.craft(x, y, seeded())
-    method.craft(x, y, seeded())
+    method.craft(x, y, moment(seeded()))
+    method.craft(x, y, moment(seeded()))
     assert len(shares) == 2 * 3 * len(x)
     assert logged() == pytest.approx([np.mean(norms), np.mean(shares)], rel=1e-6)
     assert logged() == [0.0, 0.0]
     norms.clear()
     shares.clear()
     drift(0.2)
-    method.craft(x, y, seeded())
+    method.craft(x, y, moment(seeded()))
     assert logged() == pytest.approx([np.mean(norms), np.mean(shares)], rel=1e-6)
 
 
@@ -161,10 +162,10 @@ def test_state_carries_the_norm_over_an_interruption(model, batch, make, drift) 
     whole, first, second = (make("npda", generator="pgd", beta=1.0) for _ in range(3))
     drift(0.1)
     for method, images in ((whole, x), (whole, x + 0.1), (first, x)):
-        method.craft(images, y, seeded())
+        method.craft(images, y, moment(seeded()))
     second.load_state({name: value.clone() for name, value in first.state().items()})
-    second.craft(x + 0.1, y, seeded())
-    assert second.diagnostics() == whole.diagnostics()
+    second.craft(x + 0.1, y, moment(seeded()))
+    assert second.diagnostics(moment()) == whole.diagnostics(moment())
 
 
 def test_projected_gradient_leaves_the_logits_of_the_start_alone(model, make, drift) -> None:
@@ -200,7 +201,7 @@ def test_projecting_the_offset_is_projecting_every_update(nesterov, model, make)
     def ours(old: Tensor, new: Tensor) -> Tensor:
         with torch.no_grad():
             model.head.weight.copy_(new)
-        method.after_step()
+        method.after_step(moment())
         return model.head.weight.detach().clone()
 
     updates = run_npgd(start_weight, P, lambda old, new: old + (new - old) @ P, nesterov=nesterov)
@@ -217,18 +218,18 @@ def test_bias_of_the_head_moves_only_if_free(bias, moves, model, make) -> None:
     method = make("npgd", generator="pgd", beta=1.0, bias=bias)
     with torch.no_grad():
         model.head.bias.add_(0.5)
-    method.after_step()
+    method.after_step(moment())
     assert torch.equal(model.head.bias.detach(), before + 0.5 * moves)
 
 
 def test_logged_offset_is_what_lies_in_the_row_space(model, make) -> None:
     method = make("npgd", generator="pgd", beta=1.0)
-    assert method.diagnostics()["head_offset_in_row_space"] == 0.0
+    assert method.diagnostics(moment())["head_offset_in_row_space"] == 0.0
     with torch.no_grad():
         model.head.weight.add_(0.5 * method.null_space.V[:, 1])
-    assert method.diagnostics()["head_offset_in_row_space"] == pytest.approx(0.5)
-    method.after_step()
-    assert method.diagnostics()["head_offset_in_row_space"] < 1e-14
+    assert method.diagnostics(moment())["head_offset_in_row_space"] == pytest.approx(0.5)
+    method.after_step(moment())
+    assert method.diagnostics(moment())["head_offset_in_row_space"] < 1e-14
 
 
 @pytest.mark.parametrize("name", ["npda", "npgd"])

@@ -160,6 +160,6 @@ def test_a_method_need_only_say_what_it_changes() -> None:
         Params = Config
 
     assert (Plain.budget, Plain.needs_null_space) == ("adversarial", False)
-    for call in (lambda: Plain.units(None), lambda: Plain.losses(None, None, None, None)):
+    for call in (lambda: Plain.units(None), lambda: Plain.losses(None, None, None, None, None)):
         with pytest.raises(NotImplementedError):
             call()

@@ -24,7 +24,7 @@ class Braked(Standard):
             facts = [os.environ.get(name, "-") for name in ("SLURM_JOB_ID", "CUDA_VISIBLE_DEVICES")]
             print(self.params.brake, *facts, file=file)
 
-    def after_step(self):
-        super().after_step()
+    def after_step(self, at):
+        super().after_step(at)
         if Path(self.params.brake).exists():
             time.sleep(1)

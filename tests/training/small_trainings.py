@@ -10,6 +10,7 @@ from robustfront.config import schema
 from robustfront.data.store import Split, Store
 from robustfront.methods import load_methods
 from robustfront.methods.base import Losses, Method, Setting
+from robustfront.methods.moment import Moment
 from robustfront.models import Classifier, build, nullspace
 from robustfront.training.batch_norm import share_batch_norms
 from robustfront.training.loop import Outcome, Trainer, Watcher
@@ -67,10 +68,11 @@ def trainer(
     edits: dict[str, Any] | None = None,
     world: World = ALONE,
     dtype: torch.dtype = torch.float32,
+    architecture: Callable[[], Classifier] = network,
     **params: Any,
 ) -> Trainer:
     """A fresh training by the method `name`, or by the one a function makes of the model."""
-    model = network().to(device, dtype)
+    model = architecture().to(device, dtype)
     if world.size > 1:
         share_batch_norms(model)
     if isinstance(name, str):
@@ -113,7 +115,7 @@ class Scripted(Method):
         self.factor = factor
         self.images: list[Tensor] = []
 
-    def losses(self, x: Tensor, x_adv: Tensor | None, y: Tensor) -> Losses:
+    def losses(self, x: Tensor, x_adv: Tensor | None, y: Tensor, at: Moment) -> Losses:
         logits = self.model(x)
         loss = torch.nn.functional.cross_entropy(logits, y) * self.factor(len(self.images))
         self.images.append(x.clone())

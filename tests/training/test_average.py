@@ -1,19 +1,20 @@
 import torch
 from small_trainings import network, same
 
+from robustfront.methods.base import Average
 from robustfront.training.average import WeightAverage
 
 
 def test_average_is_the_recursion_it_claims_to_be() -> None:
     model, generator = network(), torch.Generator().manual_seed(0)
-    average = WeightAverage(model, 0.9)
+    average = WeightAverage(model, Average(0.9))
     assert same(average.model.state_dict(), model.state_dict())
     expected = {name: p.detach().double() for name, p in model.named_parameters()}
-    for _ in range(30):
+    for step in range(30):
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.add_(torch.randn(parameter.shape, generator=generator))
-        average.update(model)
+        average.update(model, 0, 30, step)
         expected = {name: 0.9 * expected[name] + 0.1 * p.detach() for name, p in model.named_parameters()}
     for name, parameter in average.model.named_parameters():
         torch.testing.assert_close(parameter.double(), expected[name], rtol=1e-5, atol=1e-5)
@@ -21,16 +22,16 @@ def test_average_is_the_recursion_it_claims_to_be() -> None:
 
 def test_batch_norm_statistics_are_copied() -> None:
     model = network()
-    average = WeightAverage(model, 0.9)
+    average = WeightAverage(model, Average(0.9))
     model(torch.rand(8, 1, 8, 8))
-    average.update(model)
+    average.update(model, 0, 30, 0)
     assert same(dict(average.model.named_buffers()), dict(model.named_buffers()))
     assert average.model.norm.num_batches_tracked == 1
 
 
 def test_average_is_a_model_of_its_own_and_learns_nothing() -> None:
     model = network()
-    average = WeightAverage(model, 0.5)
+    average = WeightAverage(model, Average(0.5))
     with torch.no_grad():
         model.head.weight.zero_()
     assert average.model.head.weight.abs().sum() > 0

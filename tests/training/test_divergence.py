@@ -39,7 +39,7 @@ def test_weights_that_are_no_numbers_are_not_saved(tmp_path) -> None:
     path = tmp_path / "checkpoint.safetensors"
 
     class Poisoned(Scripted):
-        def after_step(self) -> None:
+        def after_step(self, at) -> None:
             if len(self.images) == 10:  # the last step of the second epoch: no loss shows it yet
                 self.model.stem.weight.detach()[0] = math.nan
 

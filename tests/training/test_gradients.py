@@ -1,12 +1,9 @@
 """Memory that runs out in a training, simulated by a budget for what backward passes keep."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
 import torch
+from memory import Budget
 from small_trainings import Scripted, fit, trainer, without_clock
-from torch.autograd.graph import saved_tensors_hooks
 
 METHODS = [
     ("standard", {"loss": "ce"}),
@@ -16,47 +13,10 @@ METHODS = [
 ]
 
 
-class Budget:
-    """Fails as torch does where one graph would keep more than `limit` values (`None`: measures only)."""
-
-    def __init__(self, limit: float = float("inf")) -> None:
-        self.limit, self.kept, self.most, self.failures = limit, 0, 0, 0
-
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
-        with saved_tensors_hooks(self._pack, lambda packed: packed[0]):
-            yield
-
-    def _pack(self, tensor):
-        self.kept += tensor.numel()
-        self.most = max(self.most, self.kept)
-        if self.kept > self.limit:
-            self.kept, self.failures = 0, self.failures + 1
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")
-        return tensor, _Release(self, tensor.numel())
-
-
-class _Release:
-    """Gives its values back to the budget when the graph that holds it is freed."""
-
-    def __init__(self, budget: Budget, count: int) -> None:
-        self.budget, self.count = budget, count
-
-    def __del__(self) -> None:
-        self.budget.kept = max(0, self.budget.kept - self.count)
-
-
 def trained(name, params, budget: Budget):
     """In float64, as attacks magnify rounding."""
     made = trainer(name, pad=1, edits={"epochs": 2, "ema": 0.9}, dtype=torch.float64, **params)
-    write = made.gradients.write
-
-    def within_the_budget(*batch):
-        with budget():
-            return write(*batch)
-
-    made.gradients.write = within_the_budget
-    return made, fit(made)
+    return made, fit(budget.given_to(made))
 
 
 @pytest.mark.parametrize(("name", "params"), METHODS, ids=[name for name, _ in METHODS])
@@ -96,7 +56,7 @@ def test_another_error_is_no_lack_of_memory() -> None:
     class Broken(Scripted):
         per_image = True
 
-        def losses(self, x, x_adv, y):
+        def losses(self, x, x_adv, y, at):
             raise RuntimeError("a bug")
 
     made = trainer(Broken)

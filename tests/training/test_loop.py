@@ -2,11 +2,11 @@ import pytest
 import torch
 from small_trainings import Scripted, fit, same, store, trainer, training, without_clock
 
+from robustfront.config.schedules import Position
 from robustfront.data.augment import crop_and_flip, to_float
 from robustfront.errors import ConfigError
 from robustfront.training import loop
 from robustfront.training.history import COLUMNS
-from robustfront.training.schedules import learning_rate
 
 SCORES = {"validation_clean_accuracy": 0.5, "validation_clean_loss": 1.0}
 CASES = [
@@ -38,9 +38,9 @@ def test_global_randomness_of_a_step_depends_on_its_position_alone() -> None:
     drawn: list[list[float]] = []
 
     class Drawing(Scripted):
-        def losses(self, x, x_adv, y):
+        def losses(self, x, x_adv, y, at):
             drawn[-1].append(torch.rand(()).item())
-            return super().losses(x, x_adv, y)
+            return super().losses(x, x_adv, y, at)
 
     for noise in (1, 4):
         drawn.append([])
@@ -95,6 +95,15 @@ def test_a_last_batch_of_one_image_is_refused_before_anything_starts() -> None:
         trainer("standard", images=49)
 
 
+def test_the_last_images_may_be_left_out() -> None:
+    made = trainer(Scripted, edits={"epochs": 2, "drop_last": True}, images=65)  # else one is left alone
+    history = fit(made).history
+    assert [len(batch) for batch in made.method.images] == [16] * 8
+    assert [row["images_per_second"] * row["seconds"] for row in history] == pytest.approx([64, 64])
+    with pytest.raises(ConfigError, match="batch_size: 16 is more than the 10 training images"):
+        trainer(Scripted, edits={"drop_last": True}, images=10)
+
+
 def test_a_batch_larger_than_the_data_is_one_step() -> None:
     made = trainer("standard", images=10)
     fit(made)
@@ -128,8 +137,8 @@ def test_sums_of_an_epoch_weigh_every_image_alike() -> None:
     seen = []
 
     class Watched(Scripted):
-        def losses(self, x, x_adv, y):
-            found = super().losses(x, x_adv, y)
+        def losses(self, x, x_adv, y, at):
+            found = super().losses(x, x_adv, y, at)
             hits = (found.clean_logits.argmax(dim=1) == y).sum().item()
             seen.append((len(y), found.total.item(), hits))
             return found
@@ -150,7 +159,7 @@ def test_rates_are_those_of_the_schedule() -> None:
     made.optimizer.step = watch
     history = fit(made).history
     schedule = training().schedule
-    expected = [learning_rate(schedule, 0.1, position, 15) for position in range(15)]
+    expected = [schedule.rate_at(0.1, Position(step, 15, 5)) for step in range(15)]
     assert rates == [[rate, rate] for rate in expected]
     assert [row["lr"] for row in history] == expected[4::5]
 

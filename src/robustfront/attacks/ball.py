@@ -53,14 +53,17 @@ class Ball:
         return replace(self, factors=factors.view(-1, 1, 1, 1))
 
     def start(self, x: Tensor, ascent: Ascent, generator: Source | None) -> Tensor:
-        """The first iterate of an ascent: x, x + start_std * N(0, I), or uniform in the norm ball; projected.
+        """The first iterate of an ascent, projected.
 
+        It is x, x + start_std * N(0, I), x +- start_std with signs drawn, or uniform in the norm ball.
         `generator` is any that `draws.draw` takes; a plain one lives on the device of `x`.
         """
         if ascent.start == "none":
             return self.project(x, x)
         if ascent.start == "gaussian":
             noise = ascent.start_std * draw(torch.randn, x, generator)
+        elif ascent.start == "sign":
+            noise = ascent.start_std * (1 - 2 * (draw(torch.rand, x, generator) < 0.5).to(x.dtype))
         elif self.threat.norm == "linf":
             noise = self.eps * (2 * draw(torch.rand, x, generator) - 1)
         else:  # uniform in volume: the radius of a d-ball is distributed as U^(1/d)

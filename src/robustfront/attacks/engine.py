@@ -16,10 +16,13 @@ from robustfront.attacks.ball import Ball
 from robustfront.attacks.draws import Source
 from robustfront.attacks.objectives import Objective
 from robustfront.config.schema import Ascent
+from robustfront.errors import ConfigError
 
 if TYPE_CHECKING:
     from robustfront.models import Classifier
 
+AtStep = Callable[[int], "tuple[Classifier, Objective]"]
+"""Step of an ascent, from 0 -> the network that is attacked and what is ascended."""
 FeatureGradient = Callable[[Tensor], Tensor]
 Attack = Callable[[Tensor, Tensor], Tensor]
 """(x, labels) of a batch -> x'."""
@@ -38,6 +41,8 @@ def pgd(
     generator: Source | None = None,
     feature_gradient: FeatureGradient | None = None,
     first: Classifier | None = None,
+    start: Tensor | None = None,
+    at_step: AtStep | None = None,
 ) -> Tensor:
     """Adversarial images x' (B, C, H, W) by projected gradient ascent on `objective` (Madry et al. 2018).
 
@@ -49,7 +54,14 @@ def pgd(
     `feature_gradient` maps dL/dh, float32 (B, D), at h = model.features(x) to what is propagated on to x
     instead, in the same backward pass; NPDA puts its projector here (S000, Algorithm 1). The first step is
     made on `first`, if given, without autocast.
+
+    The ascent begins at `start`, if given, instead of where `ascent` says. `at_step(step)` gives the network
+    and the objective of a step (from 0) where they are not `model` and `objective`. An objective may also be
+    one number for the whole batch. ConfigError for restarts of either an ascent from `start` or such an
+    objective: they would all be the same, or could not be ranked image by image.
     """
+    if start is not None and ascent.restarts > 1:
+        raise ConfigError("an attack from a given image has no restarts: set attack.restarts to 1")
     x = x.detach()
 
     def ascend() -> Tensor:
@@ -63,6 +75,8 @@ def pgd(
             generator=generator,
             feature_gradient=feature_gradient,
             first=first,
+            start=start,
+            at_step=at_step,
         )
         return deque(steps, maxlen=1).pop()  # no other one is kept in memory
 
@@ -91,16 +105,20 @@ def iterates(
     generator: Source | None = None,
     feature_gradient: FeatureGradient | None = None,
     first: Classifier | None = None,
+    start: Tensor | None = None,
+    at_step: AtStep | None = None,
 ) -> Iterator[Tensor]:
     """The start of one ascent and its image after each step: what `pgd` goes through, restarts aside."""
-    x_adv = ball.start(x, ascent, generator)
+    x_adv = ball.start(x, ascent, generator) if start is None else ball.project(start.detach(), x)
     yield x_adv
     for step in range(ascent.steps):
+        network, ascended = at_step(step) if at_step else (model, objective)
         if step == 0 and first is not None:
             with torch.autocast(x.device.type, enabled=False):
-                gradient = input_gradient(first, x_adv, labels, objective, feature_gradient)
+                gradient = input_gradient(first, x_adv, labels, ascended, feature_gradient)
         else:
-            gradient = input_gradient(model, x_adv, labels, objective, feature_gradient)
+            with frozen(network):
+                gradient = input_gradient(network, x_adv, labels, ascended, feature_gradient)
         x_adv = ball.project(ball.step(x_adv, gradient, ascent.step_size), x)
         yield x_adv
 
@@ -112,7 +130,10 @@ def input_gradient(
     objective: Objective = objectives.ce,
     feature_gradient: FeatureGradient | None = None,
 ) -> Tensor:
-    """dL/dx (B, C, H, W), L each image's own objective; `feature_gradient` acts on the way (see `pgd`)."""
+    """dL/dx (B, C, H, W), L each image's own objective, or the batch's.
+
+    `feature_gradient` acts on the way (see `pgd`).
+    """
     no_autocast = torch.autocast(x.device.type, enabled=False)
     with torch.enable_grad():
         x = x.detach().requires_grad_()
@@ -132,7 +153,10 @@ def input_gradient(
 def _outcome(model: Classifier, x: Tensor, labels: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:
     """Whether each image is classified wrongly, and its objective."""
     logits = model(x)
-    return logits.argmax(dim=1) != labels, objective(logits, labels)
+    value = objective(logits, labels)
+    if value.ndim == 0:
+        raise ConfigError("an objective of the whole batch cannot rank restarts: set attack.restarts to 1")
+    return logits.argmax(dim=1) != labels, value
 
 
 @contextmanager

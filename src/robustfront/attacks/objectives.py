@@ -1,4 +1,7 @@
-"""What an attack ascends: (logits (B, C), labels (B,)) -> (B,), a value per image, larger being worse."""
+"""What an attack ascends: (logits (B, C), labels (B,)) -> (B,), a value per image, larger being worse.
+
+A training attack may also ascend one value () of the whole batch, as NuAT does.
+"""
 
 from collections.abc import Callable
 

@@ -4,6 +4,7 @@ Everything here is immutable, refuses unknown keys and can be hashed (`identity.
 the field descriptions. Nothing in this module computes.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
@@ -11,17 +12,22 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, Strict, model_validator
 
 from robustfront.config.lasting import Config, added
+from robustfront.config.optimizers import SGD, Adam, AdamW
 from robustfront.config.quantities import (
     Count,
     Flag,
     Length,
     Name,
-    NonNegative,
-    Positive,
     Probability,
     ProperFraction,
     Seed,
-    Share,
+)
+from robustfront.config.schedules import (
+    ConstantSchedule,
+    CosineSchedule,
+    KnotSchedule,
+    OneCycleSchedule,
+    StepSchedule,
 )
 
 
@@ -197,56 +203,27 @@ class Ascent(Config):
 
     steps: Count
     step_size: Length
-    start: Literal["none", "gaussian", "uniform"] = Field(
-        "uniform", description="none; start_std * N(0, 1); or uniform in the ball"
+    start: Literal["none", "gaussian", "sign", "uniform"] = Field(
+        "uniform", description="none; start_std * N(0, 1); +-start_std, signs drawn; or uniform in the ball"
     )
-    start_std: Length = Field(0.001, description="standard deviation of the gaussian start")
+    start_std: Length = Field(0.001, description="standard deviation of the gaussian or sign start")
     restarts: Count = 1
 
 
 # ----------------------------------------------------------------------------------------- training
-class SGD(Config):
-    lr: Positive = Field(description="peak learning rate")
-    momentum: Share = 0.9
-    nesterov: Flag = False
-    weight_decay: NonNegative = 5e-4
-    decay_norm_and_bias: Flag = Field(
-        True, description="weight decay on batch-norm parameters and biases too"
-    )
-
-    @model_validator(mode="after")
-    def nesterov_needs_momentum(self) -> "SGD":
-        if self.nesterov and self.momentum == 0:
-            raise ValueError("nesterov needs a momentum above 0")
-        return self
+def _sgd_unless_said(data: Any) -> Any:
+    """A mapping without a kind is of the first there was."""
+    return {"kind": "sgd", **data} if isinstance(data, Mapping) else data
 
 
-class StepSchedule(Config):
-    kind: Literal["step"] = "step"
-    milestones: tuple[Probability, ...] = Field(
-        description="fractions of the training at which lr is multiplied"
-    )
-    factor: ProperFraction = 0.1
-
-
-class CosineSchedule(Config):
-    kind: Literal["cosine"] = "cosine"
-    warmup: Share = Field(0.0, description="fraction of the training with a linear rise from 0")
-
-
-class OneCycleSchedule(Config):
-    """Linear rise to the peak, then linear fall to 0; momentum stays put."""
-
-    kind: Literal["one-cycle"] = "one-cycle"
-    warmup: ProperFraction = 0.3
-
-
-class ConstantSchedule(Config):
-    kind: Literal["constant"] = "constant"
-
-
+Optimizer = Annotated[
+    SGD | Adam | AdamW,
+    Field(discriminator="kind"),
+    BeforeValidator(_sgd_unless_said),
+]
 Schedule = Annotated[
-    StepSchedule | CosineSchedule | OneCycleSchedule | ConstantSchedule, Field(discriminator="kind")
+    StepSchedule | CosineSchedule | OneCycleSchedule | ConstantSchedule | KnotSchedule,
+    Field(discriminator="kind"),
 ]
 
 
@@ -267,7 +244,7 @@ class Validation(Config):
 class Training(Config):
     epochs: Count
     batch_size: Annotated[int, Strict()] = Field(ge=2, le=10**9, description="batch norm needs two images")
-    optimizer: SGD
+    optimizer: Optimizer
     schedule: Schedule
     ema: ProperFraction | None = Field(
         None, description="decay per step of an exponential average of the weights; null: none"
@@ -277,6 +254,17 @@ class Training(Config):
     )
     validation: Validation = Validation()
     precision: Literal["fp32", "bf16"] = Field("fp32", description="autocast of the training attack and step")
+    drop_last: Flag = added(
+        False, before=False, description="leave out an epoch's last images where they do not fill a batch"
+    )
+
+    def batches(self, images: int) -> int:
+        """How many an epoch of so many images has."""
+        return images // self.batch_size if self.drop_last else math.ceil(images / self.batch_size)
+
+    def seen(self, images: int) -> int:
+        """How many of the images an epoch trains on."""
+        return min(images, self.batches(images) * self.batch_size)
 
 
 class Run(Config):

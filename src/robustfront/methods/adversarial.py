@@ -11,9 +11,9 @@ from robustfront.config.quantities import NonNegative
 from robustfront.config.schema import Config
 from robustfront.methods import parts
 from robustfront.methods.base import AdversarialParams, Losses, Method, Setting, register
+from robustfront.methods.moment import Moment
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 
@@ -32,7 +32,7 @@ class AdversarialTraining(Method):
     def units(cls, params: Any) -> float:
         return parts.generation_units(cls.generator, params.attack.steps) + parts.OUTER_UNITS[cls.loss]
 
-    def craft(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+    def craft(self, x: Tensor, y: Tensor, at: Moment) -> Tensor:
         return parts.generate(
             self.generator,
             self.model,
@@ -41,7 +41,7 @@ class AdversarialTraining(Method):
             ball=self.ball,
             ascent=self.params.attack,
             mode=self.params.attack_mode,
-            generator=generator,
+            generator=at.generator,
         )
 
 
@@ -53,7 +53,7 @@ class PGDAT(AdversarialTraining):
     generator: parts.Generator = "pgd"
     loss = "ce"
 
-    def losses(self, x: Tensor, x_adv: Tensor | None, y: Tensor) -> Losses:
+    def losses(self, x: Tensor, x_adv: Tensor | None, y: Tensor, at: Moment) -> Losses:
         assert x_adv is not None
         return parts.adversarial_cross_entropy(self.model, x_adv, y)
 
@@ -74,7 +74,7 @@ class TRADES(AdversarialTraining):
     generator: parts.Generator = "trades"
     loss = "trades"
 
-    def losses(self, x: Tensor, x_adv: Tensor | None, y: Tensor) -> Losses:
+    def losses(self, x: Tensor, x_adv: Tensor | None, y: Tensor, at: Moment) -> Losses:
         assert x_adv is not None
         return parts.trades(self.model, x, x_adv, y, self.params.beta)
 
@@ -87,6 +87,6 @@ class SCORE(AdversarialTraining):
     generator: parts.Generator = "score"
     loss = "score"
 
-    def losses(self, x: Tensor, x_adv: Tensor | None, y: Tensor) -> Losses:
+    def losses(self, x: Tensor, x_adv: Tensor | None, y: Tensor, at: Moment) -> Losses:
         assert x_adv is not None
         return parts.score(self.model, x, x_adv, y, self.params.beta)

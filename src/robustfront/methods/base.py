@@ -8,7 +8,7 @@ takes seconds.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import Field
@@ -16,9 +16,9 @@ from pydantic import Field
 from robustfront.config.schema import Ascent, Augmentation, Config, Threat, Training
 from robustfront.config.validation import did_you_mean
 from robustfront.errors import ConfigError
+from robustfront.methods.moment import Moment
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from robustfront.data.store import Split
@@ -57,7 +57,8 @@ class Optimizer(Protocol):
 class Surroundings:
     """What the loop owns and a method may look at; the test images are not among it.
 
-    The loop sets the rate of this step in `optimizer`, plain or Nesterov SGD, before it calls `craft`.
+    `optimizer` is of the kind that `training.optimizer` names; it has the rates of a step before `craft` is
+    called.
     """
 
     optimizer: Optimizer
@@ -80,17 +81,30 @@ class Losses:
         first, *others = self.parts.values()
         return sum(others, start=first)
 
-    def weighted(self, weight: float) -> Losses:
-        """The same with every part multiplied by `weight`."""
-        return replace(self, parts={name: part * weight for name, part in self.parts.items()})
+
+@dataclass(frozen=True)
+class Average:
+    """average <- d average + (1 - d) weights after every step, begun as the initial weights.
+
+    d is `decay` or, with a `ramp`, min(decay, (1 + n) / (ramp + n)) after n steps of averaging. In the epochs
+    before `start` it is a copy of the weights. Batch-norm statistics are copied or averaged likewise.
+    """
+
+    decay: float
+    ramp: float | None = None
+    start: int = 0
+    buffers: Literal["copied", "averaged"] = "copied"
 
 
 class Method:
     """One way of making a training step. Subclasses override what their paper changes.
 
-    The loop calls `attach` once; at each epoch `start_epoch`, then for each batch `craft` -> `losses` ->
-    `combine` -> the optimiser's step -> `after_step`, and `diagnostics` at the end. Images are floats in
-    [0, 1], (B, C, H, W).
+    The loop calls `attach` once; at each epoch `start_epoch`, then for each batch `gradients` -> the
+    optimiser's step -> `after_step`, and at the end `end_epoch`, before the weights are judged, and
+    `diagnostics`. `gradients` is `craft` -> `losses` -> `combine`. Images are floats in [0, 1], (B, C, H, W).
+
+    Where memory runs out in `gradients` it is called again, on the weights, buffers, `sums` and `state` of
+    before. Weights that are to be others for a while are changed by `perturbation.perturbed`.
     """
 
     Params: ClassVar[type[Config]]
@@ -115,38 +129,87 @@ class Method:
         """Cost of `start_epoch` and `diagnostics` per validation image, in forward passes."""
         return 0
 
+    @classmethod
+    def replays(cls, params: Any) -> int:
+        """How many steps in a row are made on each augmented batch."""
+        return 1
+
+    @classmethod
+    def averages(cls, params: Any) -> Mapping[str, Average]:
+        """Averages of the weights that hooks find in `at.averages`, by name.
+
+        There is `ema` besides, where `training.ema` asks for it: the one that is judged and kept.
+        """
+        return {}
+
     def attach(self, surroundings: Surroundings) -> None:
         """Called once, before everything else, a resume included."""
 
-    def start_epoch(self, epoch: int, validation: Split, generator: torch.Generator) -> None:
-        """Called before the first step of epoch `epoch` (from 0), with the validation images.
+    def start_epoch(self, validation: Split, at: Moment) -> None:
+        """Called before the first step of an epoch, with the validation images.
 
         A resume in mid-epoch skips it: what it leaves behind belongs into `state`.
         """
 
-    def craft(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor | None:
+    def condition(self, y: Tensor, at: Moment) -> Tensor | None:
+        """What the network is told of each image of the batch, (B,), for `model.given(at.condition)`."""
+        return None
+
+    def gradients(self, x: Tensor, y: Tensor, at: Moment) -> Losses:
+        """Writes the gradients of the batch, as `combine` does, and returns its losses.
+
+        The model is in train mode, no parameter has a gradient.
+        """
+        x_adv = at.crafted(self.craft, x, y)
+        with at.forward():
+            losses = self.losses(x, x_adv, y, at)
+        self.combine(losses, at)
+        return losses
+
+    def craft(self, x: Tensor, y: Tensor, at: Moment) -> Tensor | None:
         """The adversarial images of this step, detached; None where the method uses none.
 
         The model is in train mode before; afterwards the loop brings it back to it.
         """
         return None
 
-    def losses(self, x: Tensor, x_adv: Tensor | None, y: Tensor) -> Losses:
+    def losses(self, x: Tensor, x_adv: Tensor | None, y: Tensor, at: Moment) -> Losses:
         """Forward passes in train mode."""
         raise NotImplementedError
 
-    def combine(self, losses: Losses) -> None:
-        """Writes the gradients of the parameters."""
-        losses.total.backward()
+    def combine(self, losses: Losses, at: Moment) -> None:
+        """Writes the gradients of the parameters: those of the whole batch, in every process."""
+        at.backward(losses.total)
 
-    def after_step(self) -> None:
+    def parts_gradients(self, losses: Losses, at: Moment) -> dict[str, dict[str, Tensor]]:
+        """Part of the loss -> parameter -> its gradient over the whole batch, the same in every process.
+
+        For a `combine` that mixes them, which then leaves the outcome to `write_gradients`.
+        """
+        weights = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        found: dict[str, dict[str, Tensor]] = {}
+        for name, part in losses.parts.items():
+            last = len(found) == len(losses.parts) - 1
+            own = at.gradients(part, list(weights.values()), keep_graph=not last)
+            found[name] = dict(zip(weights, own, strict=True))
+        return found
+
+    def write_gradients(self, gradients: Mapping[str, Tensor]) -> None:
+        """Gives the parameters these gradients, by name; the others none."""
+        for name, parameter in self.model.named_parameters():
+            parameter.grad = gradients.get(name)
+
+    def after_step(self, at: Moment) -> None:
         """Called after the optimiser changed the weights."""
+
+    def end_epoch(self, at: Moment) -> None:
+        """Called after the last step of an epoch, before the weights are judged; it may change them."""
 
     def sums(self) -> list[Tensor]:
         """What `craft` and `losses` add to, in place, for each image of an epoch; part of `state`, if any."""
         return []
 
-    def diagnostics(self) -> dict[str, float]:
+    def diagnostics(self, at: Moment) -> dict[str, float]:
         """Scalars of the epoch that just ended, for history.csv. Reading them resets them."""
         return {}
 

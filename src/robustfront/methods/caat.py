@@ -34,10 +34,12 @@ from pydantic import Field
 from robustfront import attacks, losses
 from robustfront.config.quantities import Count, Flag, NonNegative, Positive
 from robustfront.config.schema import Config
+from robustfront.errors import ConfigError
 from robustfront.methods import parts
 from robustfront.methods.base import Losses, Setting, Surroundings, register
 from robustfront.methods.class_balance import BalanceParams, ClassBalanced, weighted_mean
 from robustfront.methods.lookahead import Forward, Weights, gradient_through_step, step_of
+from robustfront.methods.moment import Moment
 from robustfront.methods.weighting import image_features, weighting_network
 
 if TYPE_CHECKING:
@@ -88,8 +90,6 @@ class CAAT(ClassBalanced):
         self.adam = torch.optim.Adam(
             self.network.parameters(), lr=params.meta_lr, weight_decay=params.meta_weight_decay
         )
-        self.steps = 0
-        self.first_of_epoch = False
         self.class_losses = mean.new_full((classes,), INITIAL_CLASS_LOSS)
         self.class_sums = mean.new_zeros(2, classes).double()  # of this epoch: cross entropies, images
         self.mixture_sums = mean.new_zeros(2).double()  # of this epoch: u, v
@@ -105,37 +105,36 @@ class CAAT(ClassBalanced):
         return generation + outer + (4 * outer + generation + outer) / params.meta_every
 
     def attach(self, surroundings: Surroundings) -> None:
+        if (kind := surroundings.training.optimizer.kind) != "sgd":
+            raise ConfigError(f"method 'caat' looks ahead by a step of SGD; its optimizer cannot be '{kind}'")
         super().attach(surroundings)
         self.surroundings = surroundings
         labels = surroundings.train.labels
         self.class_shares = (labels.bincount(minlength=self.model.classes) / len(labels)).to(self.model.mean)
 
-    def start_epoch(self, epoch: int, validation: Split, generator: torch.Generator) -> None:
-        self.first_of_epoch = True
+    def start_epoch(self, validation: Split, at: Moment) -> None:
         if self.params.faithful:
-            validation = replace(validation, images=self._augmented(validation.images, generator))
+            validation = replace(validation, images=self._augmented(validation.images, at.generator))
         else:
             sums, images = self.class_sums
             means = (sums / images).to(self.class_losses)
             self.class_losses = means.where(images > 0, self.class_losses)
         self.class_sums.zero_()
-        super().start_epoch(epoch, validation, generator)
+        super().start_epoch(validation, at)
 
-    def craft(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+    def craft(self, x: Tensor, y: Tensor, at: Moment) -> Tensor:
         """The adversaries and, after them, the anti-adversaries: (2 B, C, H, W)."""
-        pair = self.adversaries(self.model, x, y, y, generator)
-        self.steps += 1
-        if self.steps % self.params.meta_every == 0:
-            self._update_network(x, pair, y, generator)
+        pair = self.adversaries(self.model, x, y, y, at.generator)
+        if (at.steps_done + 1) % self.params.meta_every == 0:
+            self._update_network(x, pair, y, at.generator)
         return pair
 
-    def losses(self, x: Tensor, x_adv: Tensor | None, y: Tensor) -> Losses:
+    def losses(self, x: Tensor, x_adv: Tensor | None, y: Tensor, at: Moment) -> Losses:
         import torch
 
         assert x_adv is not None
         if self.params.faithful:
-            self.model.train(self.first_of_epoch)
-            self.first_of_epoch = False
+            self.model.train(at.step == 0)
         clean = self.model(x)
         if self.params.faithful:
             self.model.eval()
@@ -254,11 +253,11 @@ class CAAT(ClassBalanced):
         return augment(images, self.surroundings.augmentation, generator)
 
     # -------------------------------------------------------------------------------- diagnostics and state
-    def diagnostics(self) -> dict[str, float]:
+    def diagnostics(self, at: Moment) -> dict[str, float]:
         """`anti_adversary_share`: the epoch's mean v."""
         share = float(self.mixture_sums[1] / self.mixture_sums.sum().clamp_min(1))
         self.mixture_sums.zero_()
-        return super().diagnostics() | {"anti_adversary_share": share}
+        return super().diagnostics(at) | {"anti_adversary_share": share}
 
     def state(self) -> dict[str, Tensor]:
         adam = {
@@ -271,7 +270,6 @@ class CAAT(ClassBalanced):
             "class_losses": self.class_losses,
             "class_sums": self.class_sums,
             "mixture_sums": self.mixture_sums,
-            "steps": self.multipliers.new_tensor(self.steps),
         }
         return super().state() | sums | network | adam
 
@@ -287,7 +285,6 @@ class CAAT(ClassBalanced):
                 self.adam.state[parameter] = moments | {"step": moments["step"].cpu()}
         for name in ("class_losses", "class_sums", "mixture_sums"):
             getattr(self, name).copy_(state[name])
-        self.steps = int(state["steps"])
 
 
 def _minus_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from pydantic import Field, model_validator
 from robustfront import attacks
 from robustfront.config.quantities import Count, Flag, NonNegative, Positive, Probability, ProperFraction
 from robustfront.methods.base import AdversarialParams, Method, Setting, Surroundings
+from robustfront.methods.moment import Moment
 
 if TYPE_CHECKING:
     import torch
@@ -91,15 +92,15 @@ class ClassBalanced(Method):
         if threat is not None:
             self.validation_ball = attacks.Ball.of(threat, self.model.mean, self.model.std)
 
-    def start_epoch(self, epoch: int, validation: Split, generator: torch.Generator) -> None:
+    def start_epoch(self, validation: Split, at: Moment) -> None:
         """Judges the model on the validation images by class, and moves multipliers, weights and radii."""
         ascent = self.params.attack.model_copy(
             update={"steps": self.params.validation_steps, "start": "uniform", "restarts": 1}
         )
-        counts = count_errors(self.model, validation, self.validation_ball, ascent, generator)
+        counts = count_errors(self.model, validation, self.validation_ball, ascent, at.generator)
         bounds = self.errors.new_tensor([[self.params.clean_bound], [self.params.boundary_bound]])
         self.errors, violations = constraint_violations(counts, bounds)
-        rate = self.params.weight_rate / 2 ** ((epoch + 1) // self.params.rate_halving)
+        rate = self.params.weight_rate / 2 ** ((at.epoch + 1) // self.params.rate_halving)
         self.multipliers = updated_multipliers(
             self.multipliers,
             violations,
@@ -121,7 +122,7 @@ class ClassBalanced(Method):
         self.boundary_weights = class_weights(boundary).to(like_images)
         self.eps_factors = factors.to(like_images)
 
-    def diagnostics(self) -> dict[str, float]:
+    def diagnostics(self, at: Moment) -> dict[str, float]:
         """What the epoch was trained with. A class weight is relative to 1/C, that of perfect balance."""
         worst_clean, worst_boundary = self.errors.amax(dim=1).tolist()
         largest = max(float(self.clean_weights.max()), float(self.boundary_weights.max()))

@@ -16,9 +16,9 @@ from robustfront.config.schema import Config
 from robustfront.methods import parts
 from robustfront.methods.base import Losses, register
 from robustfront.methods.class_balance import BalanceParams, ClassBalanced, weighted_mean
+from robustfront.methods.moment import Moment
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 
@@ -59,7 +59,7 @@ class FRL(ClassBalanced):
             largest = self.params.threat.eps * float(self.eps_factors.max())
             self.ascent = self.ascent.model_copy(update={"step_size": self.params.margin_step * largest})
 
-    def craft(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+    def craft(self, x: Tensor, y: Tensor, at: Moment) -> Tensor:
         return parts.generate(
             "trades",
             self.model,
@@ -68,10 +68,10 @@ class FRL(ClassBalanced):
             ball=self.ball.scaled(self.eps_factors[y]),
             ascent=self.ascent,
             mode=self.params.attack_mode,
-            generator=generator,
+            generator=at.generator,
         )
 
-    def losses(self, x: Tensor, x_adv: Tensor | None, y: Tensor) -> Losses:
+    def losses(self, x: Tensor, x_adv: Tensor | None, y: Tensor, at: Moment) -> Losses:
         assert x_adv is not None
         clean, adversarial = self.model(x), self.model(x_adv)
         cross_entropy = losses.cross_entropy(clean, y)

@@ -16,9 +16,9 @@ from robustfront.errors import ConfigError
 from robustfront.methods import parts
 from robustfront.methods.base import AdversarialParams, Losses, Method, Setting, Surroundings, register
 from robustfront.methods.drift import Start
+from robustfront.methods.moment import Moment
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from robustfront.attacks.engine import FeatureGradient
@@ -64,11 +64,11 @@ class NPAT(Method):
     def attach(self, surroundings: Surroundings) -> None:
         self._start = Start(self.model, surroundings.validation.images)
 
-    def losses(self, x: Tensor, x_adv: Tensor | None, y: Tensor) -> Losses:
+    def losses(self, x: Tensor, x_adv: Tensor | None, y: Tensor, at: Moment) -> Losses:
         assert x_adv is not None
         return parts.trades(self.model, x, x_adv, y, self.params.beta)
 
-    def craft(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+    def craft(self, x: Tensor, y: Tensor, at: Moment) -> Tensor:
         return parts.generate(
             self.params.generator,
             self.model,
@@ -77,11 +77,11 @@ class NPAT(Method):
             ball=self.ball,
             ascent=self.params.attack,
             mode=self.params.attack_mode,
-            generator=generator,
+            generator=at.generator,
             feature_gradient=self.feature_gradient,
         )
 
-    def diagnostics(self) -> dict[str, float]:
+    def diagnostics(self, at: Moment) -> dict[str, float]:
         """`head_offset_in_row_space`, and on the validation images the quantities of `Drift.summary`."""
         offset = self.null_space.offset_in_row_space(self.model.head.weight, self._start_weight)
         drift = self._start.drift(self.model).summary(self.null_space) if self._start else {}
@@ -131,13 +131,13 @@ class NPDA(NPAT):
     def sums(self) -> list[Tensor]:
         return [self._norm_sum, self._share_sum, self._count]
 
-    def diagnostics(self) -> dict[str, float]:
+    def diagnostics(self, at: Moment) -> dict[str, float]:
         norm, share = (
             (total / self._count.clamp_min(1)).item() for total in (self._norm_sum, self._share_sum)
         )
         for total in self.sums():
             total.zero_()
-        return {"projected_gradient_norm": norm, "projected_gradient_share": share} | super().diagnostics()
+        return {"projected_gradient_norm": norm, "projected_gradient_share": share} | super().diagnostics(at)
 
     def state(self) -> dict[str, Tensor]:
         return {"norm_sum": self._norm_sum, "share_sum": self._share_sum, "count": self._count}
@@ -169,7 +169,7 @@ class NPGD(NPAT):
         super().__init__(params, setting)
         self._start_bias = self.model.head.bias.detach().clone()
 
-    def after_step(self) -> None:
+    def after_step(self, at: Moment) -> None:
         weight, bias = self.model.head.weight.detach(), self.model.head.bias.detach()  # share their memory
         weight.copy_(self._start_weight + self.null_space.project(weight - self._start_weight))
         if self.params.bias == "frozen":

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from robustfront.config.schema import Config
 from robustfront.methods.base import Losses, Setting, register
+from robustfront.methods.moment import Moment
 from robustfront.methods.npat import NPGD, NPATParams
 
 if TYPE_CHECKING:
@@ -38,6 +39,6 @@ class FrozenNPGD(NPGD):
         for parameter in self.model.parameters():
             parameter.requires_grad_(parameter is self.model.head.weight)
 
-    def losses(self, x: Tensor, x_adv: Tensor | None, y: Tensor) -> Losses:
+    def losses(self, x: Tensor, x_adv: Tensor | None, y: Tensor, at: Moment) -> Losses:
         self.model.eval()  # running statistics neither follow the batches nor are replaced by theirs
-        return super().losses(x, x_adv, y)
+        return super().losses(x, x_adv, y, at)

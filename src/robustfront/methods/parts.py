@@ -51,7 +51,7 @@ def generate(
     """
     model.train(mode == "train")
     attacked = attacks.stand_in(model, x)
-    first = model if kind != "pgd" and ascent.start == "gaussian" else None
+    first = model if kind != "pgd" and ascent.start in ("gaussian", "sign") else None
     objective: Objective
     if kind == "pgd":
         objective = attacks.objectives.ce

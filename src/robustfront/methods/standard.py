@@ -9,6 +9,7 @@ from pydantic import Field
 from robustfront import losses
 from robustfront.config.schema import Config
 from robustfront.methods.base import Losses, Method, register
+from robustfront.methods.moment import Moment
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +34,7 @@ class Standard(Method):
     def units(cls, params: Any) -> float:
         return 3
 
-    def losses(self, x: Tensor, x_adv: Tensor | None, y: Tensor) -> Losses:
+    def losses(self, x: Tensor, x_adv: Tensor | None, y: Tensor, at: Moment) -> Losses:
         logits = self.model(x)
         per_sample = losses.cross_entropy if self.params.loss == "ce" else losses.squared_error
         return Losses({"clean_loss": per_sample(logits, y).mean()}, clean_logits=logits)

@@ -40,6 +40,10 @@ class Classifier(nn.Module):
         """Parts, each from one tensor to one, that may be run twice to save memory; none by default."""
         return []
 
+    def given(self, condition: Tensor | float) -> "Classifier":
+        """The network told `condition`, a value per image (B,) or one for all; itself if it takes none."""
+        return self
+
     def features(self, x: Tensor) -> Tensor:
         """Penultimate features (B, D) of images (B, C, H, W) in [0, 1]: what `head` is applied to."""
         raise NotImplementedError

@@ -32,8 +32,9 @@ ACTIVATION_BYTES = 0.35
 """Kept for a backward pass, per FLOP of a forward pass and times the width (measured: 0.21 to 0.33, float32).
 The FLOP that an activation takes are proportional to the channels below it, so the width divides."""
 
-WEIGHT_COPIES = 6
-"""In memory: weights, gradients, momentum, average, the best ones so far, and a checkpoint being written."""
+WEIGHT_COPIES = 7
+"""In memory: weights, gradients, those before the step, momentum, average, the best ones so far, and a
+checkpoint being written."""
 
 
 @dataclass(frozen=True)
@@ -119,18 +120,22 @@ def _cost(plan: Plan, run: PlannedRun) -> Cost:
     forward = cost.forward_flops(config.model, size=shape.size, **size)
     judging = 1 + (2 * validation.attack.steps * validation.attack.restarts if validation.attack else 0)
     per_validation_image = judging / validation.every + method.validation_units(params)
-    epoch = train * method.units(params) + dataset.splits.validation * per_validation_image
+    epoch = (
+        train * method.replays(params) * method.units(params)
+        + dataset.splits.validation * per_validation_image
+    )
     evaluation = sum(
         evaluation_units(wanted, split_images(dataset, wanted.split) or 0)
         for wanted in plan.evaluations[run.id].values()
     )
     batches = 2 if method.budget == "adversarial" else 1  # clean and adversarial images, before one backward
     activations = batches * training.batch_size * forward * ACTIVATION_BYTES / config.model.width
+    copies = WEIGHT_COPIES + len(method.averages(params))
     second = plan.throughput.gflops * 1e9
     return Cost(
         run,
         train_seconds=training.epochs * epoch * forward / second,
         evaluation_seconds=evaluation * forward / second,
-        memory_bytes=activations + WEIGHT_COPIES * weights + stored,
+        memory_bytes=activations + copies * weights + stored,
         disk_bytes=weights,
     )

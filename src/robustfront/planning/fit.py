@@ -26,9 +26,14 @@ def check_null_space(model: Model, dataset: Dataset, where: str, needed_by: str)
 
 
 def check_batches(training: Training, dataset: Dataset, where: str) -> None:
-    """ConfigError if an epoch ends with a batch of a single image."""
+    """ConfigError if an epoch ends with a batch of a single image, or has no batch at all."""
     images, size = train_images(dataset), training.batch_size
-    if images is not None and images % size == 1:
+    if images is not None and training.batches(images) == 0:
+        raise ConfigError(
+            f"{where}: training.batch_size = {size}: is more than the {images} training images, of which "
+            "drop_last leaves none; choose a smaller one"
+        )
+    if images is not None and training.seen(images) % size == 1:
         raise ConfigError(
             f"{where}: training.batch_size = {size}: leaves one of the {images} training images alone in the "
             "last batch, on which batch norm cannot train; choose another size"

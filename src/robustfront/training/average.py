@@ -1,23 +1,39 @@
-"""Exponential moving average of the weights along a training."""
+"""Exponential moving averages of the weights along a training."""
 
 import copy
 
 import torch
 
+from robustfront.methods.base import Average
 from robustfront.models import Classifier
 
 
 class WeightAverage:
-    """average <- decay * average + (1 - decay) * weights after every step, from the initial weights on.
+    """What `settings` describe, of the weights of `model`.
 
-    `model` holds the average, in eval mode. Batch-norm statistics are copied, not averaged.
+    Its own `model` holds the average, in eval mode. How far it has come is told by the position in the
+    training, so there is nothing to remember but the average itself.
     """
 
-    def __init__(self, model: Classifier, decay: float) -> None:
-        self.decay = decay
+    def __init__(self, model: Classifier, settings: Average) -> None:
+        self.settings = settings
         self.model = copy.deepcopy(model).requires_grad_(False).eval()
 
     @torch.no_grad()
-    def update(self, model: Classifier) -> None:
-        torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - self.decay)
-        torch._foreach_copy_(list(self.model.buffers()), list(model.buffers()))
+    def update(self, model: Classifier, epoch: int, steps_per_epoch: int, step: int) -> None:
+        """Follows `model` after step `step` (from 0) of `epoch`."""
+        decay = self._decay((epoch - self.settings.start) * steps_per_epoch + step)
+        torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - decay)
+        pairs = list(zip(self.model.buffers(), model.buffers(), strict=True))
+        for average, buffer in pairs:
+            if self.settings.buffers == "averaged" and buffer.is_floating_point():
+                average.lerp_(buffer, 1 - decay)
+            else:
+                average.copy_(buffer)
+
+    def _decay(self, steps: int) -> float:
+        """After so many steps of averaging; below 0: before its start."""
+        if steps < 0:
+            return 0.0
+        ramp = self.settings.ramp
+        return self.settings.decay if ramp is None else min(self.settings.decay, (1 + steps) / (ramp + steps))

@@ -10,6 +10,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from robustfront.errors import ConfigError
 from robustfront.losses import widen
 
 
@@ -38,8 +39,23 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         return y
 
 
+def _require_shareable(model: nn.Module) -> None:
+    """ConfigError if `model` draws masks, which a process would draw for its rows of a batch alone."""
+    kind = nn.modules.dropout._DropoutNd
+    drawing = (name for name, module in model.named_modules() if isinstance(module, kind) and module.p > 0)
+    if name := next(drawing, None):
+        raise ConfigError(
+            f"the network has dropout ('{name}'), whose masks would differ with the number of devices: train "
+            "it on one device"
+        )
+
+
 def share_batch_norms(model: nn.Module) -> None:
-    """Replaces every nn.BatchNorm2d inside `model` by a `SharedBatchNorm2d` that has its tensors."""
+    """Replaces every nn.BatchNorm2d inside `model` by a `SharedBatchNorm2d` that has its tensors.
+
+    ConfigError if the network has dropout.
+    """
+    _require_shareable(model)
     for module in list(model.modules()):
         for name, child in module.named_children():
             if type(child) is nn.BatchNorm2d:

@@ -6,11 +6,14 @@ inside residual blocks are not kept for the backward pass but computed again, wh
 pass. Both give the same results up to rounding.
 """
 
+from __future__ import annotations
+
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,27 +21,37 @@ from torch.utils.checkpoint import checkpoint
 
 from robustfront.attacks.draws import PartGenerator
 from robustfront.devices import is_out_of_memory
+from robustfront.errors import ConfigError
 from robustfront.methods.base import Losses, Method
+from robustfront.methods.moment import Moment, Passes
 from robustfront.models import Classifier
+from robustfront.training.randomness import reseed
+from robustfront.training.world import ALONE, World
+
+if TYPE_CHECKING:
+    from robustfront.methods.moment import Craft
 
 
-class Gradients:
-    """Crafts a batch by `method` and writes the gradients of its loss into the model's parameters.
+class Gradients(Passes):
+    """Has `method` write the gradients of its loss into the model's parameters, batch by batch.
 
-    With `thrifty`, memory that runs out is met as above, from then on and told once by a warning. Methods
-    that look at a batch as a whole are not helped, nor are attacks in train mode.
+    With a single process, memory that runs out is met as above, from then on and told once by a warning.
+    Methods that look at a batch as a whole are not helped, nor are attacks in train mode.
     """
 
     def __init__(
-        self, model: Classifier, method: Method, *, precision: Literal["fp32", "bf16"], thrifty: bool
+        self, model: Classifier, method: Method, *, precision: Literal["fp32", "bf16"], world: World = ALONE
     ) -> None:
-        self.model, self.method, self.precision = model, method, precision
-        self.thrifty = thrifty and method.per_image
+        self.model, self.method, self.precision, self.world = model, method, precision, world
+        # Of several processes one alone must not change its ways: the others would wait for it for ever.
+        self.thrifty = world.size == 1 and method.per_image
         self.parts = 1
         self.recompute = False
         self._attacking = False
-        self._before = _Snapshot([*model.buffers(), *method.sums()])
-        self._once = _Snapshot(list(model.buffers()))
+        self._share = 1.0
+        self._reduced = world.size == 1  # whether the method's gradients are known to be the whole batch's
+        restored = [*model.parameters(), *model.buffers(), *method.sums()]
+        self._before = _Snapshot(restored if self.thrifty else [])
 
     @property
     def economies(self) -> str | None:
@@ -47,17 +60,21 @@ class Gradients:
         step = "activations are computed again in the backward pass" if self.recompute else ""
         return " and ".join(filter(None, [attack, step])) or None
 
-    def write(self, x: Tensor, y: Tensor, generator: PartGenerator, weight: float) -> Losses:
-        """The losses of the images `x` (B, C, H, W) labelled `y`; the gradients are multiplied by `weight`.
+    def write(self, x: Tensor, y: Tensor, at: Moment, share: float) -> Losses:
+        """The losses of the images `x` (B, C, H, W) labelled `y`, this process's `share` of a batch.
 
-        The model is in train mode before and after.
+        The gradients are those of the whole batch. The model is in train mode before and after. `at` has a
+        `PartGenerator`, of whose seed torch's global generators have just been given.
         """
+        generator = at.generator
         drawn = generator.get_state()
+        state = {name: value.clone() for name, value in self.method.state().items()} if self.thrifty else {}
         if self.thrifty:
             self._before.take()
+        self._share = share
         while True:
             try:
-                return self._write(x, y, generator, weight)
+                return self._write(x, y, at)
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error) or not self._economise(len(y)):
                     raise
@@ -65,42 +82,86 @@ class Gradients:
             if x.is_cuda:
                 torch.cuda.empty_cache()
             self._before.put_back()
+            self.method.load_state({name: value.clone() for name, value in state.items()})
+            reseed(x.device, generator.initial_seed())
             generator.set_state(drawn)
             self.model.train()
 
-    def _write(self, x: Tensor, y: Tensor, generator: PartGenerator, weight: float) -> Losses:
+    def _write(self, x: Tensor, y: Tensor, at: Moment) -> Losses:
+        self._attacking = False
+        for parameter in self.model.parameters():
+            parameter.grad = None
+        losses = self.method.gradients(x, y, replace(at, condition=self.method.condition(y, at)))
+        if not self._reduced:
+            self._require_reduced()
+        return losses
+
+    def _require_reduced(self) -> None:
+        """ConfigError if the processes have different gradients: their weights would part unnoticed."""
+        found = [p.grad for p in self.model.parameters() if p.grad is not None]
+        self._reduced = self.world.alike(found)
+        if not self._reduced:
+            raise ConfigError(
+                f"method '{type(self.method).__name__}' leaves gradients of its own images alone: it has to "
+                "combine what `at.backward` or `at.gradients` give, or to be `per_image = False`"
+            )
+
+    # ------------------------------------------------------------------------------ what methods are offered
+    def crafted(self, craft: Craft, x: Tensor, y: Tensor, at: Moment) -> Tensor | None:
         self._attacking = True
         with self._autocast(x):
-            x_adv = self._craft(x, y, generator)
+            found = craft(x, y, at) if self.parts == 1 else self._in_parts(craft, x, y, at)
         self._attacking = False
         if not self.model.training:
             self.model.train()
-        for parameter in self.model.parameters():
-            parameter.grad = None
-        if not self.recompute:
-            with self._autocast(x):
-                losses = self.method.losses(x, x_adv, y)
-            self.method.combine(losses.weighted(weight))
-            return losses
-        with self._autocast(x), _recomputed(self.model.segments()):
-            losses = self.method.losses(x, x_adv, y)
-        self._once.take()
-        self.method.combine(losses.weighted(weight))
-        self._once.put_back()  # the second forward pass has moved them again
-        return losses
+        for average in at.averages.values():
+            average.eval()
+        return found
 
-    def _craft(self, x: Tensor, y: Tensor, generator: PartGenerator) -> Tensor | None:
-        if self.parts == 1:
-            return self.method.craft(x, y, generator)
-        drawn, batch = generator.get_state(), len(y)
+    @contextlib.contextmanager
+    def forward(self) -> Iterator[None]:
+        with self._autocast(self.model.mean):
+            if self.recompute:
+                with _recomputed(self.model.segments()):
+                    yield
+            else:
+                yield
+
+    # A loss is weighed before it is differentiated: batch norms add up over the processes on the way.
+    def backward(self, loss: Tensor) -> None:
+        super().backward(loss * self._share)
+        self.world.add(p.grad for p in self.model.parameters() if p.grad is not None)
+
+    def gradients(self, loss: Tensor, weights: Sequence[Tensor], keep_graph: bool) -> list[Tensor]:
+        found = super().gradients(loss * self._share, weights, keep_graph)
+        self.world.add(found)
+        return found
+
+    def reduce(self, tensors: Iterable[Tensor]) -> None:
+        if self.world.size > 1:
+            same = list(tensors)
+            torch._foreach_mul_(same, self._share)
+            self.world.add(same)
+
+    def _in_parts(self, craft: Craft, x: Tensor, y: Tensor, at: Moment) -> Tensor:
+        generator, batch = at.generator, len(y)
+        assert isinstance(generator, PartGenerator)
+        drawn = generator.get_state()
         found: list[Tensor] = []
         for part in range(self.parts):
             rows = slice(part * batch // self.parts, (part + 1) * batch // self.parts)
             if rows.start < rows.stop:
                 generator.set_state(drawn)
-                x_adv = self.method.craft(x[rows], y[rows], generator.take(rows, batch))
+                there = replace(
+                    at,
+                    generator=generator.take(rows, batch),
+                    indices=at.indices[rows],
+                    condition=at.condition[rows] if at.condition is not None else None,
+                )
+                x_adv = craft(x[rows], y[rows], there)
                 assert x_adv is not None
                 found.append(x_adv)
+        generator.take(slice(0, batch), batch)
         return torch.cat(found)
 
     def _economise(self, images: int) -> bool:
@@ -123,14 +184,36 @@ class Gradients:
 
 @contextlib.contextmanager
 def _recomputed(segments: list[nn.Module]) -> Iterator[None]:
-    """Within the context forward passes keep of each segment its input alone."""
+    """Within the context forward passes keep of each segment its input alone.
+
+    Computed again it draws the same random numbers, and moves no running statistics a second time.
+    """
     for segment in segments:
-        segment.forward = partial(checkpoint, segment.forward, use_reentrant=False, preserve_rng_state=False)
+        twice = partial(_only_once, list(segment.buffers()))
+        segment.forward = partial(checkpoint, segment.forward, use_reentrant=False, context_fn=twice)
     try:
         yield
     finally:
         for segment in segments:
             del segment.forward
+
+
+def _only_once(buffers: list[Tensor]) -> tuple[contextlib.AbstractContextManager[None], _Kept]:
+    """Contexts of a forward pass, which may change the buffers, and of its repetitions, which may not."""
+    return contextlib.nullcontext(), _Kept(buffers)
+
+
+class _Kept(contextlib.AbstractContextManager[None]):
+    """Leaves tensors as they were; it can be entered again, as when two backward passes use one graph."""
+
+    def __init__(self, tensors: list[Tensor]) -> None:
+        self.snapshot = _Snapshot(tensors)
+
+    def __enter__(self) -> None:
+        self.snapshot.take()
+
+    def __exit__(self, *_: object) -> None:
+        self.snapshot.put_back()
 
 
 class _Snapshot:

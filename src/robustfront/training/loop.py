@@ -6,8 +6,6 @@ what a step draws depends on its position alone, and a resumed training repeats 
 
 from __future__ import annotations
 
-import hashlib
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,19 +15,21 @@ import torch
 from torch import Tensor
 
 from robustfront.attacks.draws import PartGenerator
+from robustfront.config.schedules import Position
 from robustfront.config.schema import Augmentation, Training
 from robustfront.data.augment import augment, to_float
 from robustfront.data.store import Store
 from robustfront.errors import ConfigError, Interrupted, TrainingDiverged
-from robustfront.methods.base import Method, Surroundings
+from robustfront.methods.base import Average, Method, Surroundings
+from robustfront.methods.moment import Moment
 from robustfront.models import Classifier
 from robustfront.training.average import WeightAverage
 from robustfront.training.checkpoint import Checkpoint
 from robustfront.training.gradients import Gradients
 from robustfront.training.history import EpochSums, not_finite
 from robustfront.training.judge import judge
-from robustfront.training.schedules import learning_rate
-from robustfront.training.sgd import SGD
+from robustfront.training.optimizers import optimizer_of
+from robustfront.training.randomness import positioned
 from robustfront.training.world import ALONE, World
 
 FINITE_CHECK_STEPS = 50
@@ -78,8 +78,15 @@ class Trainer:
         self.training, self.augmentation, self.seed, self.world = training, augmentation, seed, world
         self.device = model.mean.device
         self.images = len(store.train)
-        self.steps_per_epoch = math.ceil(self.images / training.batch_size)
-        last_batch = self.images - (self.steps_per_epoch - 1) * training.batch_size
+        self.replays = method.replays(method.params)
+        batches = training.batches(self.images)
+        self.steps_per_epoch = batches * self.replays
+        if batches == 0:
+            raise ConfigError(
+                f"training.batch_size: {training.batch_size} is more than the {self.images} training images, "
+                "of which drop_last leaves none; choose a smaller one"
+            )
+        last_batch = training.seen(self.images) - (batches - 1) * training.batch_size
         if last_batch < world.size:
             raise ConfigError(
                 f"training.batch_size: {training.batch_size} leaves {last_batch} of the {self.images} "
@@ -91,10 +98,14 @@ class Trainer:
                 f"training.batch_size: {training.batch_size} leaves one of the {self.images} training images "
                 "alone in the last batch, on which batch norm cannot train; choose another size"
             )
-        # Of several processes one alone must not change its ways: the others would wait for it for ever.
-        self.gradients = Gradients(model, method, precision=training.precision, thrifty=world.size == 1)
-        self.optimizer = SGD(model, training.optimizer)
-        self.average = WeightAverage(model, training.ema) if training.ema else None
+        self.gradients = Gradients(model, method, precision=training.precision, world=world)
+        self.optimizer = optimizer_of(model, training.optimizer)
+        wanted = {"ema": Average(training.ema)} if training.ema else {}
+        declared = dict(method.averages(method.params))
+        if "ema" in declared:
+            raise ConfigError("an average of a method cannot be called 'ema', which is that of training.ema")
+        self.averages = {name: WeightAverage(model, kind) for name, kind in (wanted | declared).items()}
+        self.average = self.averages.get("ema")
         self.sums = EpochSums()
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Tensor] | None = None
@@ -124,8 +135,7 @@ class Trainer:
             order = self._order()
             if self.step == 0:
                 self._epoch_started = time.monotonic()
-                generator = self._generator("epoch", self.epoch)
-                self.method.start_epoch(self.epoch, self.store.validation, generator)
+                self.method.start_epoch(self.store.validation, self._moment("epoch"))
             while self.step < self.steps_per_epoch:
                 self._step(order)
                 self.step += 1
@@ -149,33 +159,42 @@ class Trainer:
         return self._outcome()
 
     def _step(self, order: Tensor) -> None:
-        generator = self._generator("step", self.epoch, self.step)
-        batch = order[self.step * self.training.batch_size : (self.step + 1) * self.training.batch_size]
+        index, replay = divmod(self.step, self.replays)
+        batch = order[index * self.training.batch_size : (index + 1) * self.training.batch_size]
+        generator = self._generator("step", self.epoch, index)
         images = augment(self.store.train.images[batch], self.augmentation, generator)
+        if replay:
+            generator = self._generator("replay", self.epoch, self.step)
         rows = self.world.rows(len(batch))
         generator.take(rows, len(batch))
         x, y = to_float(images[rows]), self.store.train.labels[batch[rows]]
         x = x.contiguous(memory_format=torch.channels_last)
-        self.optimizer.set_rate(self._learning_rate(self.step))
-        losses = self.gradients.write(x, y, generator, len(y) / len(batch))
-        self.world.add(p.grad for p in self.model.parameters() if p.grad is not None)
+        at = self._at(generator, batch[rows], replay)
+        self.optimizer.set_rate(*self._rates(self.step))
+        losses = self.gradients.write(x, y, at, len(y) / len(batch))
         self.optimizer.step()
-        self.method.after_step()
-        if self.average:
-            self.average.update(self.model)
+        self.method.after_step(at)
+        for average in self.averages.values():
+            average.update(self.model, self.epoch, self.steps_per_epoch, self.step)
         self.sums.add(losses, y)
 
     def _end_epoch(self) -> None:
+        at = self._moment("end of epoch")
+        self.method.end_epoch(at)
         self._check_loss()  # also waits for the device, so that the time is that of finished work
         seconds = time.monotonic() - self._epoch_started
+        lr, momentum = self._rates(self.steps_per_epoch - 1)
+        images = self.training.seen(self.images) * self.replays
         row: dict[str, Any] = {
             "epoch": self.epoch + 1,
-            "lr": self._learning_rate(self.steps_per_epoch - 1),
+            "lr": lr,
             "seconds": seconds,
-            "images_per_second": self.images / max(seconds, 1e-9),
+            "images_per_second": images / max(seconds, 1e-9),
         }
+        if momentum is not None:
+            row["momentum"] = momentum
         self.world.add(self._sums())
-        row |= self.sums.means(self.images) | self.method.diagnostics()
+        row |= self.sums.means(images) | self.method.diagnostics(at)
         last = self.epoch + 1 == self.training.epochs
         if last or (self.epoch + 1) % self.training.validation.every == 0:
             began = time.monotonic()
@@ -216,8 +235,8 @@ class Trainer:
         self.world.collect(self._sums())
         groups = {
             "model": self.model.state_dict(),
-            "momentum": self._momentum(),
-            "average": self.average.model.state_dict() if self.average else {},
+            **self.optimizer.tensors(self.model),
+            **{_group(name): average.model.state_dict() for name, average in self.averages.items()},
             "best": self.best or {},
             "sums": self.sums.values,
             "method": self.method.state(),
@@ -243,10 +262,11 @@ class Trainer:
             for group, values in checkpoint.groups.items()
         }
         self.model.load_state_dict(groups["model"])
-        for name, buffer in self._momentum().items():
-            buffer.copy_(groups["momentum"][name])
-        if self.average:
-            self.average.model.load_state_dict(groups["average"])
+        for group, tensors in self.optimizer.tensors(self.model).items():
+            for name, tensor in tensors.items():
+                tensor.copy_(groups[group][name])
+        for name, average in self.averages.items():
+            average.model.load_state_dict(groups[_group(name)])
         self.best = groups.get("best")
         self.sums.values = groups.get("sums", {})
         self.method.load_state(groups.get("method", {}))
@@ -255,10 +275,6 @@ class Trainer:
         self.best_score, self.best_epoch = checkpoint.best_score, checkpoint.best_epoch
         self.epoch, self.step = checkpoint.epoch, checkpoint.step
         self._epoch_started = time.monotonic() - checkpoint.seconds
-
-    def _momentum(self) -> dict[str, Tensor]:
-        state = self.optimizer.state
-        return {name: state[value]["momentum_buffer"] for name, value in self.model.named_parameters()}
 
     def _sums(self) -> list[Tensor]:
         """What is added up over the images of the epoch, in an order that all processes have alike."""
@@ -273,23 +289,34 @@ class Trainer:
 
     # --------------------------------------------------------------------------------------- details
     def _generator(self, purpose: str, epoch: int = 0, step: int = 0) -> PartGenerator:
-        """A generator on the device, seeded from the position; torch's global ones get the same seed."""
-        text = f"{self.seed}/{purpose}/{epoch}/{step}"
-        seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
-        # torch.manual_seed would format a stack trace for each kind of device the machine does not have
-        torch.default_generator.manual_seed(seed)
-        if self.device.type == "cuda":
-            torch.cuda.manual_seed(seed)
-        generator = PartGenerator(self.device)
-        generator.manual_seed(seed)
-        return generator
+        return positioned(self.device, self.seed, purpose, epoch, step)
+
+    def _moment(self, purpose: str) -> Moment:
+        """For a hook that is called between steps."""
+        nothing = torch.empty(0, dtype=torch.int64, device=self.device)
+        return self._at(self._generator(purpose, self.epoch), nothing)
+
+    def _at(self, generator: PartGenerator, indices: Tensor, replay: int = 0) -> Moment:
+        return Moment(
+            generator=generator,
+            indices=indices,
+            epoch=self.epoch,
+            epochs=self.training.epochs,
+            step=self.step,
+            steps_per_epoch=self.steps_per_epoch,
+            replay=replay,
+            averages={name: average.model for name, average in self.averages.items()},
+            passes=self.gradients,
+        )
 
     def _order(self) -> Tensor:
         return torch.randperm(self.images, generator=self._generator("order", self.epoch), device=self.device)
 
-    def _learning_rate(self, step: int) -> float:
-        position = self.epoch * self.steps_per_epoch + step
-        return learning_rate(self.training.schedule, self.training.optimizer.lr, position, self.total_steps)
+    def _rates(self, step: int) -> tuple[float, float | None]:
+        """Learning rate and, where the schedule moves it, momentum of a step of this epoch."""
+        done = self.epoch * self.steps_per_epoch + step
+        schedule, at = self.training.schedule, Position(done, self.total_steps, self.steps_per_epoch)
+        return schedule.rate_at(self.training.optimizer.lr, at), schedule.momentum_at(at)
 
     def _check_loss(self) -> None:
         loss = self.sums.values.get("train_loss")
@@ -313,3 +340,8 @@ class Trainer:
         shown = {"clean": "validation_clean_accuracy", "robust": "validation_adversarial_accuracy"}
         accuracies = [f"{key} {latest[name]:.3f}" for key, name in shown.items() if name in latest]
         return " ".join([f"epoch {self.epoch + 1}/{self.training.epochs}", *accuracies])
+
+
+def _group(average: str) -> str:
+    """The group of a checkpoint that holds an average."""
+    return "average" if average == "ema" else f"average.{average}"

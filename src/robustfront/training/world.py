@@ -58,6 +58,15 @@ class World:
             for tensor in tensors:
                 tensor.zero_()
 
+    def alike(self, tensors: Iterable[Tensor]) -> bool:
+        """Whether all processes have the same sums of the same tensors, to the bit."""
+        if self.size == 1:
+            return True
+        total = torch.stack([tensor.double().sum() for tensor in tensors]).nan_to_num()
+        bounds = torch.stack([total, -total])
+        dist.all_reduce(bounds, dist.ReduceOp.MAX)
+        return torch.equal(bounds[0], -bounds[1])
+
     def any(self, *flags: bool) -> list[bool]:
         """Each flag, true if it is in any process. Exchanged between the hosts: no device is waited for."""
         if self.size == 1:
