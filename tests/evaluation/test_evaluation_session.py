@@ -147,6 +147,29 @@ def test_killed_it_goes_on_with_the_batch_it_was_at(
     assert not work.exists()
 
 
+def test_batches_that_other_code_left_are_not_gone_on_with(
+    small_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluations = wanted(attacks={"one": PGD}, batch_size=2)
+    real, attacked = batches.pgd, list[int]()
+
+    def pgd(model: Any, x: torch.Tensor, labels: Any, ball: Any, attack: Any, **settings: Any) -> Any:
+        if len(attacked) == 2 and not killed:
+            killed.append(True)
+            attacked.clear()
+            raise KeyboardInterrupt
+        attacked.append(len(x))
+        return real(model, x, labels, ball, attack, **settings)
+
+    killed: list[bool] = []
+    monkeypatch.setattr(batches, "pgd", pgd)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(small_project, evaluations)
+    monkeypatch.setattr(making, "evaluation_code", lambda evaluation: "other")
+    evaluate(small_project, evaluations)
+    assert attacked == [2, 2, 1], "all batches, as if nothing had been there"
+
+
 def tables(evaluations: dict[str, Evaluation], index: Path) -> dict[str, bytes]:
     return {key: (index.parent / f"{key}.parquet").read_bytes() for key in evaluations}
 

@@ -77,7 +77,7 @@ ALL = TRAININGS | EVALUATIONS | ANALYSES
         ("data/augment.py", ALL),
         ("data/store.py", ALL),
         ("training/loop.py", TRAININGS),
-        ("training/sgd.py", TRAININGS),
+        ("training/optimizers/sgd.py", TRAININGS),
         ("methods/base.py", TRAININGS),
         ("methods/parts.py", TRAININGS - {"standard"}),
         ("methods/npat.py", {"npgd"}),
@@ -209,6 +209,19 @@ def test_digest_sees_the_file_of_a_users_method_and_what_it_uses(package, tmp_pa
         forget()
         found.append(training("mine", methods))
     assert found[0] != found[1] != found[2] == found[3]
+
+
+def test_digest_sees_files_beside_a_users_file(package, tmp_path) -> None:
+    path, beside, other = (tmp_path / f"{name}.py" for name in ("mine", "helper", "other"))
+    path.write_text("import helper\nfrom helper import x\n")
+    for file in (beside, other):
+        file.write_text("x = 1\n")
+    found = [sources.code_digest(path)]
+    for edited in (other, beside):
+        edited.write_text("x = 2\n")
+        forget()
+        found.append(sources.code_digest(path))
+    assert found[0] == found[1] != found[2]
 
 
 def test_it_is_quick_and_imports_neither_torch_nor_what_it_reads() -> None:

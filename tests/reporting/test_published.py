@@ -30,6 +30,11 @@ def test_numbers_are_read_with_their_texts_as_they_stand(tmp_path):
     ("lines", "message"),
     [
         ([LINES[0].replace("0.92", "9O")], "line 2: value = '9O': is no number"),
+        (
+            [LINES[0].replace("fraction", "fractoin")],
+            "line 2: unit = 'fractoin': must be percent or fraction, as clean_accuracy is a rate",
+        ),
+        ([LINES[0].replace("0.92", "92")], "line 2: value = '92': is no rate in its unit"),
         ([LINES[0], LINES[0]], "line 3: value = '0.92': the same number is given twice"),
     ],
 )

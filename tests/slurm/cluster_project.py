@@ -67,7 +67,7 @@ class Project:
         assert self._engine is not None
         os.killpg(self._engine.pid, signal.SIGINT)
 
-    def wait(self, done: Callable[[], object] | None = None, *, seconds: float = 300) -> int | None:
+    def wait(self, done: Callable[[], object] | None = None, *, seconds: float = 900) -> int | None:
         """Until `done`, or else until Snakemake ends; its exit status. The queue is watched meanwhile."""
         assert self._engine is not None
         deadline = time.monotonic() + seconds

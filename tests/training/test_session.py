@@ -231,6 +231,19 @@ def test_a_signal_saves_and_the_same_call_goes_on(number, small_project, stop_af
     assert [signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)] == handlers
 
 
+def test_a_training_that_went_on_under_other_code_says_so(small_project, stop_after, monkeypatch) -> None:
+    """Its digest is that of no code, so that it is told as made by other code whatever today's is."""
+    run = small_project.run("npda")
+    monkeypatch.setattr(session, "training_code", lambda *of: "one")
+    stop_after(4, signal.SIGTERM)
+    with pytest.raises(Interrupted):
+        small_project.train("npda")
+    path = small_project.layout.checkpoint(run.id) / "checkpoint.safetensors"
+    assert Checkpoint.load(path, run.id).sources == "one"
+    monkeypatch.setattr(session, "training_code", lambda *of: "two")
+    assert artefacts.read_json(small_project.train("npda") / "manifest.json")["sources"] == "one+two"
+
+
 def test_a_checkpoint_that_does_not_fit_is_named(small_project, stop_after) -> None:
     run = small_project.run("npda")
     path = small_project.layout.checkpoint(run.id) / "checkpoint.safetensors"

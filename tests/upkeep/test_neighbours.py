@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from test_prune import found_by, orphans
+from test_status import made_by_other_code
 from text_project import TextProject
 
 from robustfront.artefacts import EVALUATIONS, read_json, write_text
@@ -38,6 +39,17 @@ def test_two_projects_protect_all_that_the_other_wants(finished_project, neighbo
     assert finished_project.id("at") != neighbour.id("at")
     assert len(notes(finished_project)) == 2
     assert orphans(finished_project) == orphans(neighbour) == set()
+
+
+def test_a_stale_run_that_another_project_wants_stays(finished_project, neighbour) -> None:
+    """Others may start from it there, which would then be of weights that are no more."""
+    for name in ("st", "trades"):
+        made_by_other_code(finished_project, name)
+    write(neighbour.folder, tree(**OTHER, **{"runs/trades": ...}))
+    neighbour.reread()
+    register(neighbour.plans, neighbour.params, neighbour.layout.results, neighbour.reports)
+    found = prune.stale(finished_project.plan, finished_project.layout, finished_project.params)
+    assert {orphan.path.name for orphan in found if orphan.kind == "run"} == {finished_project.id("trades")}
 
 
 def test_what_a_project_no_longer_wants_goes_and_what_both_had_stays(finished_project, neighbour) -> None:

@@ -11,8 +11,11 @@ from walker import start
 
 @pytest.mark.parametrize(
     ("count", "seed"),
-    [(3, 0), pytest.param(44, 1, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])],
-    ids=["short", "long"],
+    [
+        (3, 0),
+        *(pytest.param(count, 1, marks=[pytest.mark.slow, pytest.mark.timeout(3600)]) for count in (14, 44)),
+    ],
+    ids=["short", "middle", "long"],
 )
 def test_random_walk(count: int, seed: int, project: Path, tmp_path: Path) -> None:
     walker, server = start(tmp_path, project, walk_params(), seed)
