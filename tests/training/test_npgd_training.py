@@ -41,7 +41,7 @@ def test_head_stays_in_the_null_space_through_a_whole_training(precision, ema) -
 def test_without_the_projection_the_head_leaves_the_null_space() -> None:
     npgd = trainer("npgd", generator="pgd", beta=1.5, edits=EDITS)
     space, W = npgd.method.null_space, npgd.model.head.weight.detach().double()
-    npgd.method.after_step = lambda: None
+    npgd.method.after_step = lambda at: None
     fit(npgd)
     assert space.offset_in_row_space(npgd.model.head.weight, W) > 1e-2
 
@@ -51,11 +51,11 @@ def test_projecting_the_gradient_alone_would_not_do() -> None:
     space, weight = made.method.null_space, made.model.head.weight
     W, combine = weight.detach().double(), made.method.combine
 
-    def projected(losses) -> None:  # Eq. 17 to the letter
-        combine(losses)
+    def projected(losses, at) -> None:  # Eq. 17 to the letter
+        combine(losses, at)
         weight.grad = space.project(weight.grad)
 
-    made.method.after_step, made.method.combine = lambda: None, projected
+    made.method.after_step, made.method.combine = lambda at: None, projected
     fit(made)
     assert space.offset_in_row_space(weight, W) > 1e-2, "weight decay shrinks W_std itself"
 

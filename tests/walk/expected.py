@@ -128,6 +128,8 @@ def _report(params: dict[str, Any], study: str) -> str:
         del scale["throughput"]
         if study == "extra":
             del scale["analyses"]
+    if study == "extra":
+        del shown["rank_tolerance"]  # it has no projector
     extra = shown.pop("extra", None)
     if study == "extra":
         shown["runs"] = {"st": shown["runs"]["st"], "extra": extra}
