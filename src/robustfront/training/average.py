@@ -24,9 +24,11 @@ class WeightAverage:
         """Follows `model` after step `step` (from 0) of `epoch`."""
         decay = self._decay((epoch - self.settings.start) * steps_per_epoch + step)
         torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - decay)
-        pairs = list(zip(self.model.buffers(), model.buffers(), strict=True))
-        for average, buffer in pairs:
-            if self.settings.buffers == "averaged" and buffer.is_floating_point():
+        if self.settings.buffers == "copied":  # few kernels' work: it is done after every step
+            torch._foreach_copy_(list(self.model.buffers()), list(model.buffers()))
+            return
+        for average, buffer in zip(self.model.buffers(), model.buffers(), strict=True):
+            if buffer.is_floating_point():
                 average.lerp_(buffer, 1 - decay)
             else:
                 average.copy_(buffer)

@@ -179,7 +179,7 @@ def _null_space(folder: Path, model: Classifier) -> NullSpace:
 
 def _of_all_steps(before: str, sources: str) -> str:
     """What says by which code a training's steps were made: no digest of any one code if by several."""
-    return "+".join(dict.fromkeys([*filter(None, before.split("+")), sources]))
+    return "+".join(dict.fromkeys([*(before or "unknown").split("+"), sources]))
 
 
 def _resume(trainer: Trainer, path: Path, made_from: Mapping[str, str]) -> str:
