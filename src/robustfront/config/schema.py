@@ -79,15 +79,15 @@ class NoAugmentation(Config):
     kind: Literal["none"] = "none"
 
 
-def _crop_flip_unless_said(data: Any) -> Any:
+def _unless_said(kind: str) -> BeforeValidator:
     """A mapping without a kind is of the first there was."""
-    return {"kind": "crop-flip", **data} if isinstance(data, Mapping) else data
+    return BeforeValidator(lambda data: {"kind": kind, **data} if isinstance(data, Mapping) else data)
 
 
 Augmentation = Annotated[
     CropFlip | CropFlipRotate | NoAugmentation,
     Field(discriminator="kind"),
-    BeforeValidator(_crop_flip_unless_said),
+    _unless_said("crop-flip"),
 ]
 
 
@@ -211,15 +211,10 @@ class Ascent(Config):
 
 
 # ----------------------------------------------------------------------------------------- training
-def _sgd_unless_said(data: Any) -> Any:
-    """A mapping without a kind is of the first there was."""
-    return {"kind": "sgd", **data} if isinstance(data, Mapping) else data
-
-
 Optimizer = Annotated[
     SGD | Adam | AdamW,
     Field(discriminator="kind"),
-    BeforeValidator(_sgd_unless_said),
+    _unless_said("sgd"),
 ]
 Schedule = Annotated[
     StepSchedule | CosineSchedule | OneCycleSchedule | ConstantSchedule | KnotSchedule,
