@@ -1,7 +1,6 @@
 """The verbs that evaluate and report, on a real run of a moment."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,27 +8,10 @@ import pytest
 import torch
 
 import small_project as small
-from robustfront import cli
 from robustfront.artefacts import read_json
 from robustfront.evaluation import batches
 from small_project import Project
 from study_files import split, write
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs the command in this process: exit code, standard error."""
-
-    def command(*words: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["robustfront", *words])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as leaving:
-            code = int(leaving.code or 0)
-        return code, capsys.readouterr().err
-
-    return command
 
 
 @pytest.fixture
@@ -68,7 +50,8 @@ def test_a_device_that_is_not_there_is_no_failure_of_the_run(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     wanted = two_studies.run("st").id
-    assert run("evaluate", wanted, "--device", "cuda") == (
+    code, _, err = run("evaluate", wanted, "--device", "cuda")
+    assert (code, err) == (
         2,
         "error: --device cuda: this machine has 0 CUDA device(s); use --device cpu\n",
     )
@@ -93,7 +76,7 @@ def test_report_and_contents(two_studies: Project, run: Any) -> None:
     reports = two_studies.folder / "reports"
     assert run("--study", "small", "evaluate", two_studies.run("st").id)[0] == 0
 
-    code, err = run("report", "smal")
+    code, _, err = run("report", "smal")
     assert code == 2
     assert "scale 'tiny' has no study 'smal' (did you mean 'small'?)" in err
     assert run("report", "small")[0] == 0
@@ -101,7 +84,7 @@ def test_report_and_contents(two_studies: Project, run: Any) -> None:
     assert (reports / "small" / "index.html").is_file()
     assert (reports / "small" / "record.json").is_file()
 
-    code, err = run("report")  # of both; the second one lacks an attack
+    code, _, err = run("report")  # of both; the second one lacks an attack
     assert code == 1
     assert err.endswith("error: second: pgd-4 of quick not made yet (st)\n")
     assert (reports / "second" / "index.html").is_file()

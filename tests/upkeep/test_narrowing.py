@@ -1,11 +1,9 @@
 """`--study` narrows what is made and reported, never what upkeep looks at."""
 
-import sys
 from typing import Any
 
 import pytest
 
-from robustfront import cli
 from robustfront.artefacts import read_json, write_text
 
 NARROW = ((), ("--study", "small"), ("--study", "second"))
@@ -19,23 +17,6 @@ def two_studies(finished_project, old_pages: set[str]):
     finished_project.add_study("second", **own)
     finished_project.finish()
     return finished_project
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs the command in this process: exit code, standard output, standard error."""
-
-    def command(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["robustfront", *words])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as leaving:
-            code = int(leaving.code or 0)
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return command
 
 
 @pytest.mark.parametrize("narrow", NARROW)
