@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # `make reproduce STUDIES=npat`, or several: STUDIES="npat front". Others are neither made nor reported.
 STUDIES ?=
 
-.PHONY: reproduce test test-all test-slurm slurm lint format types bench lock clean
+.PHONY: reproduce test test-all test-slurm slurm lint format types bench gpu-check gpu-evidence gpu-bundle lock clean
 
 reproduce: .venv/installed
 	snakemake $(if $(STUDIES),--config "studies=$(STUDIES)")
@@ -40,6 +40,17 @@ types: .venv/installed
 # Ours against other libraries, about ten minutes on two cores: docs/benchmarks. On a GPU: make bench BENCH="--device cuda"
 bench: .venv-bench/installed
 	.venv-bench/bin/python -m benchmarks $(BENCH)
+
+# On a machine with a GPU: is it right there, and how fast; then what a few epochs of real images come to.
+# Where the GPU's machine has no registry: `make gpu-bundle`, and there what benchmarks/gpu/start.sh says.
+gpu-check: .venv-bench/installed
+	.venv-bench/bin/python -m benchmarks.gpu check $(GPU)
+
+gpu-evidence: .venv/installed
+	$(BIN)/python -m benchmarks.gpu evidence $(GPU)
+
+gpu-bundle: .venv/installed
+	$(BIN)/python -m benchmarks.gpu.bundle .gpu $(GPU)
 
 .venv-bench/installed: .venv/installed requirements-bench.lock
 	test -x .venv-bench/bin/python || $(BIN)/python -m venv .venv-bench

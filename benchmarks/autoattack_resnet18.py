@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from unittest import mock
 
@@ -24,9 +25,11 @@ from robustfront.attacks.autoattack import autoattack
 from robustfront.attacks.standard import ensemble
 from robustfront.config.evaluations import AutoAttackEvaluation
 from robustfront.config.schema import Normalisation, PreActResNet, Threat
-from robustfront.models import build
+from robustfront.models import Classifier, build
 
 STEPS, QUERIES, EPS = 5, 250, 1e-6
+SHORTER = 20
+"""So many times as many steps and queries has the whole of it."""
 NORMALISATION = Normalisation(mean=(0.49, 0.48, 0.45), std=(0.25, 0.24, 0.26))
 
 
@@ -42,10 +45,21 @@ def main() -> None:
     ).eval()
     x = torch.rand(options.images, 3, 32, 32)
     y = model(x).argmax(1).detach()
+    attacks = entrants(model, x, y)
+    with shortened():
+        for _ in range(options.rounds):
+            for name, attack in attacks.items():
+                began = time.process_time()
+                attack()
+                print(f"{name}: {time.process_time() - began:.2f} s", flush=True)
+
+
+def entrants(model: Classifier, x: Tensor, y: Tensor) -> dict[str, Callable[[], Tensor]]:
+    """Each engine on images that it cannot fell; pyautoattack shortens itself, ours `shortened`."""
     ball = Ball.of(Threat(eps=EPS), model.mean, model.std)
 
     def as_is() -> Tensor:
-        attack = pyautoattack.AutoAttack(model, eps=EPS, seed=0, version="standard")
+        attack = pyautoattack.AutoAttack(model, eps=EPS, seed=0, version="standard", device=x.device)
         attack.verbose = False
         attack.apgd.n_iter = attack.apgd_targeted.n_iter = attack.fab.n_iter = STEPS
         attack.square.n_queries = QUERIES
@@ -56,18 +70,18 @@ def main() -> None:
         attack = AutoAttackEvaluation.model_validate({"engine": engine})
         return autoattack(model, x, y, ball, attack=attack, seed=0, batch_size=len(x))
 
-    entrants: dict[str, Callable[[], Tensor]] = {"pyautoattack": as_is}
-    entrants |= {engine: partial(ours, engine) for engine in ("fast", "fast-bf16")}
+    return {"pyautoattack": as_is} | {engine: partial(ours, engine) for engine in ("fast", "fast-bf16")}
+
+
+@contextmanager
+def shortened() -> Iterator[None]:
+    """Within the context our engines take a twentieth of their steps and queries, too."""
     with (
         mock.patch.object(ensemble, "apgd", partial(ensemble.apgd, steps=STEPS)),
         mock.patch.object(ensemble, "fab", partial(ensemble.fab, steps=STEPS)),
         mock.patch.object(ensemble, "square", partial(ensemble.square, queries=QUERIES)),
     ):
-        for _ in range(options.rounds):
-            for name, attack in entrants.items():
-                began = time.process_time()
-                attack()
-                print(f"{name}: {time.process_time() - began:.2f} s", flush=True)
+        yield
 
 
 if __name__ == "__main__":

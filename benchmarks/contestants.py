@@ -16,6 +16,7 @@ from benchmarks.timing import Contestant
 from benchmarks.workload import CLASSES, EPS, STEP_SIZE, Workload
 from robustfront import attacks
 from robustfront.config.schema import Ascent
+from robustfront.devices import round_to_tf32
 from robustfront.models import Classifier
 
 AT, ATTACK, TRADES, NULL, LEVERS, STEPS, IMAGES, PEAK = (
@@ -79,7 +80,7 @@ def training(work: Workload, budget: Budget) -> Iterator[Contestant]:
         published = partial(step, model, optimizer, work.x, work.labels, **schedule, **params)
         spent = 3 * steps + 3 if method == "pgd_at" else 3 * steps + 9
         make = _maker(title, count, units, work.unit_flops(count), TEXTBOOK)
-        yield make(TEXTBOOK, _as_installed(published), note=f"{spent} forward-equivalents, float32, NCHW")
+        yield make(TEXTBOOK, as_installed(published), note=f"{spent} forward-equivalents, float32, NCHW")
         for precision, name in (("fp32", "ours, fp32"), ("bf16", "ours, bf16")):
             run = work.training_step(method, precision=precision, steps=steps, **params)
             note = f"{units} forward-equivalents, channels-last"
@@ -106,10 +107,10 @@ def evaluation(work: Workload, budget: Budget, *, rivals: Sequence[str]) -> Iter
     make = _maker(budget.title(ATTACK), count, 2 * steps, work.unit_flops(count), "torchattacks")
     if TEXTBOOK in rivals:
         plain = partial(textbook.pgd, work.copy(), work.x, work.labels, **schedule)
-        yield make(TEXTBOOK, _as_installed(plain))
+        yield make(TEXTBOOK, as_installed(plain))
     for name in (name for name in rivals if name != TEXTBOOK):
         attack = peers.pgd(name, work.copy(), classes=CLASSES, **schedule)
-        yield make(name, _as_installed(partial(attack, work.x, work.labels)))
+        yield make(name, as_installed(partial(attack, work.x, work.labels)))
     ours = Ours(work.copy(channels_last=True), work, steps)
     yield make("ours, fp32", ours.run, note="what evaluations run")
     yield make("ours, bf16", replace(ours, bf16=True, copied=True).run, note="what trainings run", bf16=True)
@@ -122,7 +123,7 @@ def levers(work: Workload, budget: Budget, *, compiled: bool) -> Iterator[Contes
     title = budget.title(LEVERS)
     make = _maker(title, count, 2 * steps, work.unit_flops(count), "weights' gradients, NCHW")
     wasteful = partial(textbook.pgd, work.copy(), work.x, work.labels, **schedule)
-    yield make("weights' gradients, NCHW", _as_installed(wasteful))
+    yield make("weights' gradients, NCHW", as_installed(wasteful))
     yield make("+ input gradients only", Ours(work.copy(), work, steps, channels_last=False).run)
     last = Ours(work.copy(channels_last=True), work, steps)
     yield make("+ channels-last", last.run)
@@ -162,17 +163,17 @@ def peaks(device: torch.device, size: int) -> Iterator[Contestant]:
         yield make(f"3x3 convolution, {name}", run=convolution, unit_flops=flops)
 
 
-def _as_installed(run: Callable[[], Any]) -> Callable[[], Any]:
+def as_installed(run: Callable[[], Any]) -> Callable[[], Any]:
     """`run` under PyTorch's own settings; ours ask cuDNN for deterministic convolutions without TF32."""
 
     def call() -> Any:
-        cudnn = torch.backends.cudnn
-        ours = cudnn.deterministic, cudnn.allow_tf32
-        cudnn.deterministic, cudnn.allow_tf32 = False, True
+        torch.backends.cudnn.deterministic = False
+        round_to_tf32(True)
         try:
             return run()
         finally:
-            cudnn.deterministic, cudnn.allow_tf32 = ours
+            torch.backends.cudnn.deterministic = True
+            round_to_tf32(False)
 
     return call
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from robustfront.data.readers import CIFAR_ARCHIVE, CIFAR_TEST, CIFAR_TRAIN, read_cifar10
+from robustfront.data.readers import CIFAR_ARCHIVE, CIFAR_TEST, CIFAR_TRAIN, read_cifar10, read_npz
 
 ROOT = Path(__file__).resolve().parents[1]
 BATCHES = "cifar-10-batches-py"
@@ -17,9 +17,12 @@ UNPACKED = ROOT / ".benchmarks" / "images"
 def load(folder: Path | None, count: int) -> tuple[Tensor, Tensor, str]:
     """`count` images uint8 (N, 3, 32, 32), labels int64 (N,), and a sentence that says what they are.
 
-    They come from `folder` (cifar-10-python.tar.gz or cifar-10-batches-py/), else from data/raw, else from a
-    folder shared/data beside the checkout.
+    They come from `folder` (cifar-10-python.tar.gz or cifar-10-batches-py/, or an .npz file of arrays), else
+    from data/raw, else from a folder shared/data beside the checkout.
     """
+    if folder and folder.suffix == ".npz":
+        train = read_npz(folder, channels=3).train
+        return torch.from_numpy(train.images[-count:]), torch.from_numpy(train.labels[-count:]), str(folder)
     for place in [folder] if folder else [ROOT / "data" / "raw" / "cifar10", _shared()]:
         if place is None:
             continue

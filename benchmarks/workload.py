@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,20 @@ class Workload:
         return to_float(self.images)
 
     @property
+    def channels_last(self) -> Tensor:
+        """`x` as trainings of ours have it."""
+        return self.x.contiguous(memory_format=torch.channels_last)
+
+    def part(self, count: int) -> Workload:
+        """Of the first so many images."""
+        return replace(self, images=self.images[:count], labels=self.labels[:count])
+
+    def on(self, device: torch.device) -> Workload:
+        """The same on another device."""
+        images, labels = self.images.to(device), self.labels.to(device)
+        return replace(self, network=copy.deepcopy(self.network).to(device), images=images, labels=labels)
+
+    @property
     def device(self) -> torch.device:
         return self.images.device
 
@@ -87,7 +101,8 @@ class Workload:
         entry = load_methods()[method].method
         start = "uniform" if method == "pgd_at" else "gaussian"
         attack = {"steps": steps, "step_size": STEP_SIZE, "start": start}
-        given = {"threat": THREAT, "attack": attack} | params
+        shared = {"threat": THREAT, "attack": attack}
+        given = {name: value for name, value in shared.items() if name in entry.Params.model_fields} | params
         null_space = None
         if entry.needs_null_space:
             null_space = nullspace.compute(model.head.weight, 1e-5)

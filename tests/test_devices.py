@@ -26,6 +26,7 @@ class Job:
     def _run(uuids: tuple[str, ...], slurm: bool, count: int, told: Connection) -> None:
         torch.cuda.device_count = lambda: len(uuids)
         torch.cuda.get_device_properties = lambda index: SimpleNamespace(uuid=uuids[index])
+        torch.cuda.get_device_capability = lambda device: (9, 0)
         os.environ.pop("SLURM_JOB_ID", None)
         if slurm:
             os.environ["SLURM_JOB_ID"] = "7"
@@ -112,6 +113,7 @@ def test_several_gpus_of_one_slurm_job_are_shared_out(start):
 
 def test_a_gpu_asked_for_by_number_is_the_users_own_choice(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(devices, "_usable", lambda device: device)
     assert devices.choose_device("cuda:1") == torch.device("cuda:1")
 
 
@@ -128,10 +130,42 @@ def test_a_device_that_is_not_there_is_named(wanted):
 
 def test_convolutions_on_cuda_are_set_to_be_reproducible(monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "deterministic", False)
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    devices.round_to_tf32(True)
     devices.choose_device("cpu")
     assert torch.backends.cudnn.deterministic
-    assert not torch.backends.cudnn.allow_tf32
+    assert torch.backends.cudnn.conv.fp32_precision == "ieee"
+    assert torch.backends.cuda.matmul.fp32_precision == "ieee"
+
+
+def test_before_torch_2_9_the_old_switches_are_set(monkeypatch):
+    cudnn, cuda = SimpleNamespace(allow_tf32=True), SimpleNamespace(matmul=SimpleNamespace(allow_tf32=True))
+    monkeypatch.setattr(torch, "backends", SimpleNamespace(cudnn=cudnn, cuda=cuda))
+    devices.round_to_tf32(False)
+    assert not cudnn.allow_tf32
+    assert not cuda.matmul.allow_tf32
+    devices.round_to_tf32(True)
+    assert cudnn.allow_tf32
+    assert not cuda.matmul.allow_tf32
+
+
+@pytest.mark.parametrize(
+    ("capability", "built", "told"),
+    [
+        ((7, 0), ["sm_75", "sm_90", "compute_90"], "capability is 7.0, .* from 7.5 on"),
+        ((9, 0), ["sm_100", "sm_120a"], "capability is 9.0, .* from 10.0 on"),
+        ((9, 0), ["sm_75", "sm_86"], None),
+        ((9, 0), [], None),
+    ],
+)
+def test_a_gpu_too_old_for_this_build_of_torch_is_told_at_once(monkeypatch, capability, built, told):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: built)
+    if told is None:
+        assert devices.choose_device("cuda:0") == torch.device("cuda:0")
+    else:
+        with pytest.raises(ConfigError, match=told):
+            devices.choose_device("cuda:0")
 
 
 @pytest.mark.parametrize(

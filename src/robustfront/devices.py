@@ -33,13 +33,44 @@ def choose_device(wanted: str) -> torch.device:
     if match is None:
         raise NoDevice(f"--device {wanted}: must be auto, cpu, cuda or cuda:N")
     torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.allow_tf32 = False
+    round_to_tf32(False)
     present = torch.cuda.device_count()
     if wanted == "auto":
-        return torch.device("cuda", *_share(present)) if present else torch.device("cpu")
-    if wanted != "cpu" and int(match[1] or 0) >= present:
+        return _usable(torch.device("cuda", *_share(present))) if present else torch.device("cpu")
+    if wanted == "cpu":
+        return torch.device(wanted)
+    if int(match[1] or 0) >= present:
         raise NoDevice(f"--device {wanted}: this machine has {present} CUDA device(s); use --device cpu")
-    return torch.device(wanted)
+    return _usable(torch.device(wanted))
+
+
+def round_to_tf32(convolutions: bool) -> None:
+    """Whether float32 convolutions on CUDA are rounded to TF32's 10 bits; products of matrices never are.
+
+    By the switches of torch 2.9 where it has them, as setting those of before beside them raises.
+    """
+    if hasattr(torch.backends.cuda.matmul, "fp32_precision"):
+        torch.backends.cudnn.conv.fp32_precision = "tf32" if convolutions else "ieee"  # type: ignore[attr-defined]
+        torch.backends.cuda.matmul.fp32_precision = "ieee"
+    else:
+        torch.backends.cudnn.allow_tf32 = convolutions
+        torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def _usable(device: torch.device) -> torch.device:
+    """The device. NoDevice where this build of torch has no kernels for it, which it would say much later."""
+    major, minor = torch.cuda.get_device_capability(device)
+    kinds = [
+        re.fullmatch(r"(?:sm|compute)_([0-9]+?)([0-9])[a-z]?", name) for name in torch.cuda.get_arch_list()
+    ]
+    known = sorted((int(kind[1]), int(kind[2])) for kind in kinds if kind)
+    if known and (major, minor) < known[0]:
+        oldest = ".".join(map(str, known[0]))
+        raise NoDevice(
+            f"--device {device}: its compute capability is {major}.{minor}, and this build of torch "
+            f"({torch.__version__}) has kernels from {oldest} on; install one for older GPUs, or --device cpu"
+        )
+    return device
 
 
 def choose_devices(wanted: str, count: int) -> list[torch.device]:

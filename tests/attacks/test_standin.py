@@ -88,7 +88,7 @@ def capturing(monkeypatch: pytest.MonkeyPatch) -> list[torch.Size]:
     """Stands for CUDA's capture; the shapes of the batches that are replayed."""
     replayed: list[torch.Size] = []
 
-    def make_graphed_callables(function, sample):  # type: ignore[no-untyped-def]
+    def make_graphed_callables(function, sample, **mode):  # type: ignore[no-untyped-def]
         assert sample[0].requires_grad
         function(*sample)
 
@@ -113,9 +113,72 @@ def test_only_batches_of_the_captured_shape_are_replayed(capturing: list[torch.S
     assert capturing == [X.shape]
 
 
+def captured() -> tuple[PreActResNet, torch.Tensor]:
+    folded = fold(network(), torch.float32)
+    folded.features = standin._quicker("CUDA graphs", standin._capture, folded.features, X)
+    return folded, X
+
+
+@pytest.mark.parametrize(
+    "other", [X.double(), X.contiguous(memory_format=torch.channels_last), X[:, :, :6, :6]]
+)
+def test_images_of_another_type_or_layout_are_not_replayed(
+    capturing: list[torch.Size], other: torch.Tensor
+) -> None:
+    folded, _ = captured()
+    if other.dtype == torch.float64:
+        folded.double()
+    folded.features(other)
+    assert capturing == []
+
+
+def test_a_graph_is_captured_with_its_backward_pass_where_no_gradient_is_wanted_yet(
+    capturing: list[torch.Size],
+) -> None:
+    with torch.no_grad():
+        folded, x = captured()
+        assert not folded.features(x).requires_grad
+    assert attacks.input_gradient(folded, x, Y).abs().sum() > 0
+    assert capturing == [X.shape] * 2
+
+
+def test_a_gradient_after_another_forward_pass_is_refused(capturing: list[torch.Size]) -> None:
+    folded, x = captured()
+    before = x.clone().requires_grad_()
+    features = folded.features(before)
+    with torch.no_grad():
+        folded.features(x.flip(0))
+    with pytest.raises(RuntimeError, match="take the gradient before the next forward pass"):
+        torch.autograd.grad(features.sum(), before)
+    assert capturing == [X.shape] * 2
+
+
+@pytest.mark.usefixtures("capturing")
+def test_what_a_graph_gives_is_a_copy_of_its_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
+    buffers = [torch.zeros(6, 32), torch.zeros_like(X)]
+
+    class Static(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, images):  # type: ignore[no-untyped-def]
+            return buffers[0].add_(1).view_as(buffers[0])
+
+        @staticmethod
+        def backward(ctx, gradient):  # type: ignore[no-untyped-def, override]
+            return buffers[1].add_(1).view_as(buffers[1])
+
+    monkeypatch.setattr(torch.cuda, "make_graphed_callables", lambda *_, **__: Static.apply)
+    folded, x = captured()
+    kept = []
+    for _ in range(2):
+        images = x.clone().requires_grad_()
+        features = folded.features(images)
+        kept += [features, *torch.autograd.grad(features.sum(), images)]
+    assert [value.mean().item() for value in kept] == [1, 1, 2, 2]
+
+
 @pytest.mark.usefixtures("capturing")
 def test_a_failing_capture_is_told_and_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
     monkeypatch.setattr(torch.cuda, "make_graphed_callables", refuse)
@@ -127,7 +190,7 @@ def test_a_failing_capture_is_told_and_done_without(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.usefixtures("capturing")
 def test_memory_running_out_in_a_capture_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    def exhausted(*_: object) -> None:
+    def exhausted(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(torch.cuda, "make_graphed_callables", exhausted)

@@ -190,7 +190,7 @@ def test_network_is_one_graph_to_the_compiler() -> None:
 
 
 def test_gradients_of_narrow_networks_stay_within_their_memory() -> None:
-    """In a process of its own, whose allocator looks after its blocks: torch 2.15 wrote beyond some of them."""
+    """In a process whose allocator looks after its blocks: torch 2.15 wrote beyond some of them."""
     script = """
 import torch
 from robustfront.config.schema import Normalisation, PreActResNet
@@ -204,5 +204,6 @@ for width in (1, 2, 3, 4, 7):
         torch.autograd.grad(model(x).square().sum(), list(model.parameters()))
 """
     environment = os.environ | {"MALLOC_CHECK_": "3", "MALLOC_PERTURB_": "165"}
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

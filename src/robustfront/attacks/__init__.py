@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from robustfront.attacks import objectives
     from robustfront.attacks.ball import Ball
     from robustfront.attacks.engine import frozen, input_gradient, iterates, pgd
-    from robustfront.attacks.standin import compile_stand_ins, stand_in
+    from robustfront.attacks.standin import compile_stand_ins, release_stand_ins, stand_in
 
 __all__ = [
     "Ball",
@@ -21,6 +21,7 @@ __all__ = [
     "iterates",
     "objectives",
     "pgd",
+    "release_stand_ins",
     "stand_in",
 ]
 
@@ -32,6 +33,7 @@ _MODULES = {
     "iterates": "engine",
     "objectives": "objectives",
     "pgd": "engine",
+    "release_stand_ins": "standin",
     "stand_in": "standin",
 }
 

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from robustfront import attacks
 from robustfront.attacks.draws import PartGenerator
 from robustfront.devices import is_out_of_memory
 from robustfront.errors import ConfigError
@@ -79,6 +80,7 @@ class Gradients(Passes):
                 if not is_out_of_memory(error) or not self._economise(len(y)):
                     raise
             # not inside `except`: until there the traceback keeps the tensors of the attempt alive
+            attacks.release_stand_ins()
             if x.is_cuda:
                 torch.cuda.empty_cache()
             self._before.put_back()
