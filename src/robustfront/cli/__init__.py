@@ -21,6 +21,8 @@ from robustfront.jobs import remembered
 if TYPE_CHECKING:
     from types import FrameType
 
+    from robustfront.planning.arithmetic import Precision
+
 STOPPED = "error: stopped; finished work is kept: run the same command again to go on"
 
 
@@ -104,8 +106,21 @@ def data(options: Options, dataset_id: str, raw: Path) -> None:
     envvar="ROBUSTFRONT_COMPILE",
     help="torch.compile for bf16 attacks: half a minute at the start, and other rounding.",
 )
+@click.option(
+    "--arithmetic",
+    type=click.Choice(["fp32", "bf16"]),
+    envvar="ROBUSTFRONT_ARITHMETIC",
+    help="For runs whose precision is bf16, instead of what is faster on this machine.",
+)
 @click.pass_obj
-def train(options: Options, run_id: str, device: str, devices: int, compiled: bool) -> None:
+def train(
+    options: Options,
+    run_id: str,
+    device: str,
+    devices: int,
+    compiled: bool,
+    arithmetic: Precision | None,
+) -> None:
     """Train one run, or go on where it was stopped."""
     planned = options.pick(options.plan.runs, run_id, "run")
     from robustfront.devices import choose_device, choose_devices
@@ -115,12 +130,13 @@ def train(options: Options, run_id: str, device: str, devices: int, compiled: bo
         where = ["--params", options.params, "--scale", options.plan.scale, "--results", options.results]
         command = [sys.executable, "-P", "-m", "robustfront", *map(str, where), "train", run_id]
         command += ["--compile" if compiled else "--no-compile"]  # or the environment would decide
+        command += ["--arithmetic", arithmetic] if arithmetic else []
         sys.exit(launch(command, choose_devices(device, devices)))
     from robustfront.training.session import train as train_run
 
     chosen = choose_device(device)
     with remembered(options.layout, run_id, "train"), joined(chosen) as world:
-        train_run(planned, options.plan.methods, options.layout, chosen, world, compiled)
+        train_run(planned, options.plan.methods, options.layout, chosen, world, compiled, arithmetic)
 
 
 @cli.command()

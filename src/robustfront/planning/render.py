@@ -9,6 +9,7 @@ from tabulate import tabulate
 
 from robustfront.artefacts import Layout
 from robustfront.methods import Registry
+from robustfront.planning.arithmetic import decisions
 from robustfront.planning.estimate import Cost, analysis_seconds, estimate, image_bytes, overhead_seconds
 from robustfront.planning.plan import Plan, PlannedRun
 
@@ -21,7 +22,8 @@ def render(plan: Plan, results: Path) -> str:
     rows = [_row(cost, _state(cost.run, plan, layout)) for cost in costs]
     table = tabulate(rows, COLUMNS, disable_numparse=True)
     head = [f"scale {plan.scale}: {plan.note}", f"studies: {_studies(plan)}"]
-    return "\n".join([*head, "", table, "", *_totals(plan, costs)])
+    measured = [f"arithmetic: {decision}" for decision in decisions(results)]
+    return "\n".join([*head, "", table, "", *_totals(plan, costs), *measured])
 
 
 def render_methods(methods: Registry) -> str:

@@ -120,6 +120,7 @@ def _facts(plan: StudyPlan, results: Results) -> dict[str, str]:
     return {
         "Runs": f"{len(plan.runs)}, seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}",
         "Device": seen("device"),
+        "Arithmetic of trainings": seen("arithmetic"),
         "Time": ", ".join(f"{wording.duration(time)} of {what}" for what, time in spent.items() if time)
         or UNKNOWN,
         "Peak memory of a run": wording.size(peak) if peak else UNKNOWN,

@@ -6,7 +6,7 @@ Randomness is a function of (seed, epoch, step), so there is no generator state 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import safetensors.torch
 import torch
@@ -26,7 +26,7 @@ class Checkpoint:
     `groups` maps e.g. "model", "momentum", "average", "best" to named tensors; empty ones are not kept.
     `seconds` is what the unfinished epoch has taken so far, `made_from` the checksums of the files that the
     training reads, `sources` the digest of the code of its steps, or of each code in turn, joined by `+`, if
-    it was edited meanwhile (older checkpoints have neither).
+    it was edited meanwhile, `arithmetic` what it is computed in (older checkpoints have none of these).
     """
 
     run_id: str
@@ -39,6 +39,7 @@ class Checkpoint:
     seconds: float
     made_from: Mapping[str, str] = field(default_factory=dict)
     sources: str = ""
+    arithmetic: Literal["fp32", "bf16"] | None = None
 
     def save(self, path: Path) -> None:
         """Replaces `path`. ArtefactError, the older file untouched, where it cannot be written."""

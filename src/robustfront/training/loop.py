@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -59,7 +59,8 @@ class Trainer:
     """Trains `model` by `method` on `store.train`, judged on `store.validation`; all on one device.
 
     The model holds its initial weights, in train mode. In a `world` of several processes each of them has
-    such a trainer, made alike. ConfigError if the last batch is a single image, or has none for some process.
+    such a trainer, made alike. `precision`: in what it is computed, if not what the config says. ConfigError
+    if the last batch is a single image, or has none for some process.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Trainer:
         augmentation: Augmentation,
         seed: int,
         world: World = ALONE,
+        precision: Literal["fp32", "bf16"] | None = None,
     ) -> None:
         self.run_id, self.model, self.method, self.store = run_id, model, method, store
         self.training, self.augmentation, self.seed, self.world = training, augmentation, seed, world
@@ -98,7 +100,8 @@ class Trainer:
                 f"training.batch_size: {training.batch_size} leaves one of the {self.images} training images "
                 "alone in the last batch, on which batch norm cannot train; choose another size"
             )
-        self.gradients = Gradients(model, method, precision=training.precision, world=world)
+        self.precision = precision or training.precision
+        self.gradients = Gradients(model, method, precision=self.precision, world=world)
         self.optimizer = optimizer_of(model, training.optimizer)
         wanted = {"ema": Average(training.ema)} if training.ema else {}
         declared = dict(method.averages(method.params))

@@ -27,8 +27,10 @@ from robustfront.methods import Registry
 from robustfront.methods.base import Setting
 from robustfront.models import Classifier, build, nullspace, weights
 from robustfront.models.nullspace import NullSpace
+from robustfront.planning.arithmetic import Precision
 from robustfront.planning.sources import training_code
 from robustfront.training import provenance
+from robustfront.training.arithmetic import settle
 from robustfront.training.batch_norm import share_batch_norms
 from robustfront.training.checkpoint import Checkpoint
 from robustfront.training.history import write_history
@@ -46,12 +48,13 @@ def train(
     device: torch.device,
     world: World = ALONE,
     compiled: bool = False,
+    arithmetic: Precision | None = None,
 ) -> None:
     """Trains a run, or goes on where it was stopped, and writes its model, history and manifest.
 
     A run that has all three is left alone. In a `world` of several processes each of them calls this, and the
     first one writes; a training may go on in a world of another size. `compiled` asks for `torch.compile`
-    where attacks are in bf16.
+    where attacks are in bf16; `arithmetic` decides for a config that allows bf16 what its machine would.
 
     Needs the data set, and the init run and projector if the config names them (ArtefactError otherwise).
     ConfigError if the method or the batch size does not suit the world; RunLocked if another process is at
@@ -66,7 +69,7 @@ def train(
         )
         if not any(world.any(finished)):
             compile_stand_ins(compiled)
-            _train(planned, methods, layout, device, world, stop, compiled)
+            _train(planned, methods, layout, device, world, stop, compiled, arithmetic)
         elif world.first:
             print(f"{planned.id}: is trained already; delete {folder} to train it again", file=sys.stderr)
 
@@ -79,16 +82,18 @@ def _train(
     world: World,
     stop: list[int],
     compiled: bool,
+    asked: Precision | None,
 ) -> None:
     started = datetime.now(UTC)
     store = load(layout.dataset(planned.dataset_id), device, ("train", "validation"))
-    trainer = _trainer(planned, methods, layout, store, device, world)
+    path = layout.checkpoint(planned.id) / "checkpoint.safetensors"
+    begun = Checkpoint.load(path, planned.id) if path.is_file() else None
+    trainer = _trainer(planned, methods, layout, store, device, world, asked, begun)
     # Now: hours later somebody may have replaced a file, or edited the code.
     made_from, sources = _made_from(planned, layout), training_code(planned.config, methods)
-    path = layout.checkpoint(planned.id) / "checkpoint.safetensors"
-    resumed = path.is_file()
-    if resumed:
-        sources = _of_all_steps(_resume(trainer, path, made_from), sources)
+    if begun is not None:
+        _resume(trainer, begun, path, made_from)
+        sources = _of_all_steps(begun.sources, sources)
     with tqdm(
         desc=planned.id,
         initial=trainer.steps_done,
@@ -105,7 +110,8 @@ def _train(
 
         def save(state: Checkpoint) -> None:
             if world.first:
-                replace(state, made_from=made_from, sources=sources).save(path)
+                arithmetic = trainer.precision
+                replace(state, made_from=made_from, sources=sources, arithmetic=arithmetic).save(path)
 
         outcome = trainer.fit(Watcher(save, lambda: bool(stop), progress))
     if world.first:
@@ -113,9 +119,10 @@ def _train(
             "made_from": made_from,
             "sources": sources,
             "started": started.isoformat(timespec="seconds"),
-            "resumed": resumed,
+            "resumed": begun is not None,
             "devices": world.size,
             "compiled": compiled,
+            "arithmetic": trainer.precision,
             "economies": trainer.gradients.economies,
         }
         _write(planned, outcome, layout, device, facts)
@@ -130,7 +137,14 @@ def _made_from(planned: PlannedRun, layout: Layout) -> dict[str, str]:
 
 
 def _trainer(
-    planned: PlannedRun, methods: Registry, layout: Layout, store: Store, device: torch.device, world: World
+    planned: PlannedRun,
+    methods: Registry,
+    layout: Layout,
+    store: Store,
+    device: torch.device,
+    world: World,
+    asked: Precision | None,
+    begun: Checkpoint | None,
 ) -> Trainer:
     run = planned.config
     kind = methods[run.method].method
@@ -149,6 +163,15 @@ def _trainer(
     )
     model.to(device).to(memory_format=torch.channels_last)
     null_space = _null_space(layout.projector(run.projector), model) if run.projector else None
+    precision = settle(
+        run.training.precision,
+        model,
+        store.train.images,
+        run.model.arch,
+        layout.results,
+        asked=asked,
+        begun=begun.arithmetic or run.training.precision if begun else None,
+    )
     if world.size > 1:
         share_batch_norms(model)
     method = kind(restored(kind.Params, run.params), Setting(model=model, null_space=null_space))
@@ -158,6 +181,7 @@ def _trainer(
         method=method,
         store=store,
         training=run.training,
+        precision=precision,
         augmentation=run.dataset.augmentation,
         seed=run.seed,
         world=world,
@@ -182,9 +206,8 @@ def _of_all_steps(before: str, sources: str) -> str:
     return "+".join(dict.fromkeys([*(before or "unknown").split("+"), sources]))
 
 
-def _resume(trainer: Trainer, path: Path, made_from: Mapping[str, str]) -> str:
-    """Takes up the checkpoint; the digest of the code that made it."""
-    checkpoint = Checkpoint.load(path, trainer.run_id)
+def _resume(trainer: Trainer, checkpoint: Checkpoint, path: Path, made_from: Mapping[str, str]) -> None:
+    """Takes up the checkpoint, which was read from `path`."""
     checkpoint.require_made_from(made_from, path)
     try:
         trainer.restore(checkpoint)
@@ -193,7 +216,6 @@ def _resume(trainer: Trainer, path: Path, made_from: Mapping[str, str]) -> str:
             f"{path}: the checkpoint does not fit this version of the code ({error}); "
             f"delete {path.parent} to train this run from its start"
         ) from None
-    return checkpoint.sources
 
 
 def _write(

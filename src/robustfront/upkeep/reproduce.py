@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import torch
 
 IMAGES, MODEL, MANIFEST = "images.safetensors", "model.safetensors", "manifest.json"
-CAUSES = ("sources", "commit", "versions", "device", "platform")
+CAUSES = ("sources", "commit", "versions", "arithmetic", "device", "platform")
 """What may be to blame where bits differ; keys of a manifest."""
 
 
@@ -146,7 +146,9 @@ class Reproduction:
         if config.projector:
             self._projector(config)
         names = list(original.record.get("names", [])) if run_id == original.id else []
-        train(PlannedRun(run_id, config, key, names), self.methods, self.layout, self.device)
+        planned = PlannedRun(run_id, config, key, names)
+        arithmetic = original.record.get("arithmetic", config.training.precision)
+        train(planned, self.methods, self.layout, self.device, arithmetic=arithmetic)
         return read_facts(path)
 
     def _images(self, key: str, config: Run, original: _Original) -> None:
