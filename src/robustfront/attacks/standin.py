@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
+from robustfront.models.batch_norm import batch_statistics_layers
 from robustfront.models.folded import fold, refresh
 from robustfront.models.preact_resnet import PreActResNet
 
@@ -40,6 +41,8 @@ def stand_in(model: Classifier, x: Tensor) -> Classifier:
     kind = x.device.type
     if not torch.is_autocast_enabled(kind) or model.training or not isinstance(model, PreActResNet):
         return model
+    if batch_statistics_layers(model):
+        return model  # there is nothing to fold: the affine map is another one for each batch
     folded = _copies.get(model)
     if folded is None:
         folded = fold(model, torch.get_autocast_dtype(kind))

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, Strict, model_validator
 
+from robustfront.config.batch_norm import BatchNorm, Tracked
 from robustfront.config.lasting import Config, added
 from robustfront.config.optimizers import SGD, Adam, AdamW
 from robustfront.config.quantities import (
@@ -138,6 +139,10 @@ class PreActResNet(Config):
         "null: none",
     )
     pretrained: Literal["imagenet"] | None = Field(None, description="initial weights; null: from scratch")
+    batch_norm: BatchNorm = added(Tracked(), before=Tracked())
+
+    usual: ClassVar[float | None] = None
+    """The condition that is assumed where none is told; None: the network takes none."""
 
     @model_validator(mode="before")
     @classmethod
@@ -161,6 +166,11 @@ class PreActResNet(Config):
     def feature_count(self) -> int:
         """D, the width of the features that the head gets."""
         return self.hidden or 8 * self.width
+
+    @property
+    def looks_at_batches(self) -> bool:
+        """Whether the trained network's answer to an image depends on the others of its batch."""
+        return self.batch_norm.kind == "untracked"
 
 
 Model = PreActResNet

@@ -13,7 +13,7 @@ from robustfront.models.weights import load_into
 def build(
     model: Model, *, channels: int, classes: int, normalisation: Normalisation, weights: Path | None = None
 ) -> Classifier:
-    """A network on the CPU, in train mode.
+    """A network on the CPU, in train mode, with the statistics that it has once it is trained.
 
     Its weights are those of the file `weights`, if given; otherwise the initial ones: drawn from torch's
     global generator, the backbone then filled from ImageNet if the config says so.

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from robustfront import checksums
 from robustfront.artefacts import Layout, require_writable
 from robustfront.attacks import compile_stand_ins
+from robustfront.config.batch_norm import Reestimated
 from robustfront.config.lasting import restored
 from robustfront.data.store import Store, load
 from robustfront.devices import enough_memory
@@ -26,6 +27,7 @@ from robustfront.jobs import stop_signals, workplace
 from robustfront.methods import Registry
 from robustfront.methods.base import Setting
 from robustfront.models import Classifier, build, nullspace, weights
+from robustfront.models.batch_norm import forget_statistics
 from robustfront.models.nullspace import NullSpace
 from robustfront.planning.sources import training_code
 from robustfront.training import provenance
@@ -33,6 +35,7 @@ from robustfront.training.batch_norm import share_batch_norms
 from robustfront.training.checkpoint import Checkpoint
 from robustfront.training.history import write_history
 from robustfront.training.loop import Outcome, Trainer, Watcher
+from robustfront.training.reestimation import with_statistics
 from robustfront.training.world import ALONE, World
 
 if TYPE_CHECKING:
@@ -109,7 +112,12 @@ def _train(
 
         outcome = trainer.fit(Watcher(save, lambda: bool(stop), progress))
     if world.first:
-        facts = {
+        facts: dict[str, Any] = {}
+        batch_norm = planned.config.model.batch_norm
+        if isinstance(batch_norm, Reestimated):
+            outcome.weights = with_statistics(planned.config, batch_norm, outcome.weights, store)
+            facts["re_estimated"] = {"batches": batch_norm.batches, "augmented": False}
+        facts |= {
             "made_from": made_from,
             "sources": sources,
             "started": started.isoformat(timespec="seconds"),
@@ -147,6 +155,8 @@ def _trainer(
         normalisation=run.dataset.normalisation,
         weights=layout.run(run.init) / "model.safetensors" if run.init else None,
     )
+    if isinstance(run.model.batch_norm, Reestimated):
+        forget_statistics(model)
     model.to(device).to(memory_format=torch.channels_last)
     null_space = _null_space(layout.projector(run.projector), model) if run.projector else None
     if world.size > 1:
