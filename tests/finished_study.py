@@ -107,7 +107,7 @@ class FinishedStudy:
 
     def evaluation(self, run_id: str, suite: str, name: str) -> Path:
         """The record of an evaluation."""
-        stem = self.layout.evaluation(run_id, self.plan.evaluation_id(suite, name))
+        stem = self.layout.evaluation(run_id, self.plan.evaluation_id(run_id, suite, name))
         return stem.with_name(f"{stem.name}.json")
 
 
@@ -130,7 +130,7 @@ def write_artefacts(
         for name in of_suite(suite):
             found = _masking(failed=suite.name == masked) if name == MASKING else _evaluated(counts[name])
             found.record["run"] = run_id
-            outcomes.save(found, layout.evaluation(run_id, plan.evaluation_id(suite.name, name)))
+            outcomes.save(found, layout.evaluation(run_id, plan.evaluation_id(run_id, suite.name, name)))
     for analysis in plan.analyses.values():
         if run_id in analysis.runs:
             records.save(record(analysis.config.kind, run_id), layout.analysis(run_id, analysis.id))

@@ -61,7 +61,8 @@ def prepared(folder: Path) -> Project:
     own_study(folder / "mine")
     raw_files(folder / "mirror")
     project = Project(folder)
-    run, clean = project.plan.runs[digits_run(project, "st")], project.plan.studies["mine"].wanted
+    run = project.plan.runs[digits_run(project, "st")]
+    clean = project.plan.studies["mine"].wanted(run.id)
     evaluate_run(run, clean, index_id(clean), project.layout, "cpu")
     return project
 

@@ -12,6 +12,7 @@ from robustfront.methods import load_methods
 from robustfront.methods.base import Losses, Method, Setting
 from robustfront.methods.moment import Moment
 from robustfront.models import Classifier, build, nullspace
+from robustfront.models.batch_norm import forget_statistics
 from robustfront.training.batch_norm import share_batch_norms
 from robustfront.training.loop import Outcome, Trainer, Watcher
 from robustfront.training.world import ALONE, World
@@ -52,6 +53,13 @@ def network(seed: int = 0) -> Classifier:
         schema.PreActResNet(depth=10, width=2), channels=1, classes=CLASSES, normalisation=normalisation
     )
     return model.to(memory_format=torch.channels_last)
+
+
+def batchwise() -> Classifier:
+    """The network without running statistics."""
+    model = network()
+    forget_statistics(model)
+    return model
 
 
 def training(**edits: Any) -> schema.Training:

@@ -1,10 +1,11 @@
 """How trained models are attacked. The unit is one attack on one run; a suite is a view of several."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, model_validator
 
-from robustfront.config.quantities import Count, Flag, Name, Seed
+from robustfront.config.lasting import added
+from robustfront.config.quantities import Condition, Count, Flag, Name, Seed
 from robustfront.config.schema import Ascent, Config, Threat
 from robustfront.config.validation import did_you_mean
 
@@ -112,16 +113,34 @@ class Suite(Config):
     )
     seed: Seed = 0
     masking: Flag = Field(True, description="also run the gradient-masking checks")
+    whole_batches: Flag = Field(
+        False,
+        description="networks that look at the rest of the batch (batch norm of kind untracked) are attacked "
+        "in whole batches of `batch_size`, and their numbers are marked; false: they are refused",
+    )
+    condition: Condition | None = Field(
+        None,
+        description="what conditional networks are told, for all that the suite does; null: what each takes "
+        "to be usual. Others do not hear it",
+    )
+    judged_at: dict[str, dict[Name, Condition]] = Field(
+        {},
+        description="attack -> shown name -> another condition, at which the images it made are judged, too",
+    )
 
     @model_validator(mode="after")
     def names_are_known_and_free(self) -> "Suite":
         for name in self.samples:
             if name not in self.attacks:
                 raise ValueError(f"samples: unknown attack {name!r}{did_you_mean(name, self.attacks)}")
+        for name in self.judged_at:
+            if name not in self.attacks:
+                raise ValueError(f"judged_at: unknown attack {name!r}{did_you_mean(name, self.attacks)}")
         shown = [("attacks", name) for name in self.attacks]
         for attack, settings in self.attacks.items():
             if isinstance(settings, PGDEvaluation):
                 shown += [(f"attacks.{attack}.also", name) for name in settings.also]
+            shown += [(f"judged_at.{attack}", name) for name in self.judged_at.get(attack, ())]
         taken: dict[str, str] = {}
         for where, name in shown:
             if name in (CLEAN, MASKING, WORST_CASE):
@@ -130,6 +149,27 @@ class Suite(Config):
                 raise ValueError(f"{where}: '{name}' is also a name in {taken[name]}; choose another")
             taken[name] = where
         return self
+
+    @model_validator(mode="after")
+    def whole_batches_are_batches(self) -> "Suite":
+        sizes = {"batch_size": self.batch_size} | {f"samples.{key}": n for key, n in self.samples.items()}
+        for key, size in sizes.items():
+            if self.whole_batches and size == 1:
+                raise ValueError(f"{key} = 1: a network that looks at the rest of the batch needs two images")
+        return self
+
+
+class Network(Protocol):
+    """What of a network decides how it is evaluated.
+
+    `looks_at_batches`: whether its answer to an image depends on the rest of the batch. `usual`: the
+    condition that is assumed where none is told; None for a network that takes none.
+    """
+
+    @property
+    def looks_at_batches(self) -> bool: ...
+    @property
+    def usual(self) -> float | None: ...
 
 
 class Evaluation(Config):
@@ -144,6 +184,16 @@ class Evaluation(Config):
     samples: Count | None = Field(None, description="only so many images of the split; null: all")
     seed: Seed = Field(0, description="draws the images and the attack's random numbers")
     batch_size: Count = 500
+    whole_batches: Flag = added(
+        False,
+        before=False,
+        description="all images of a batch are attacked and judged together; batches are those of the images "
+        "in the order drawn by `seed`, the last one filled up with the first images",
+    )
+    condition: Condition | None = added(None, before=None, description="what the network is told")
+    judged_at: tuple[Condition, ...] = added(
+        (), before=(), description="other conditions at which x' is judged, too; rising"
+    )
 
     @model_validator(mode="after")
     def attacks_have_a_threat(self) -> "Evaluation":
@@ -154,12 +204,13 @@ class Evaluation(Config):
     @property
     def outcomes(self) -> tuple[str, ...]:
         """The outcomes that its rows have; none for the masking checks, which have no rows."""
+        judged = tuple(map(given, self.judged_at))
         match self.attack:
             case MaskingEvaluation():
                 return ()
             case PGDEvaluation() as pgd:
-                return tuple(pgd.stops)
-        return (FINAL,)
+                return (*pgd.stops, *judged)
+        return (FINAL, *judged)
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -167,39 +218,73 @@ class Evaluation(Config):
         return (ROWS, IMAGES, RECORD) if self.outcomes else (RECORD,)
 
 
-def of_suite(suite: Suite) -> dict[str, Evaluation]:
+def of_suite(suite: Suite, network: Network | None = None) -> dict[str, Evaluation]:
     """What a suite consists of: `clean` first, its attacks by name, then `masking` if it wants the checks.
 
-    The names under which outcomes are shown are left behind: equal attacks of two suites are equal here.
+    The names under which outcomes are shown are left behind: equal attacks of two suites are equal here. So
+    are those of suites that differ in what they tell, for a `network` that takes no condition, or whose
+    answers do not depend on the batch; None is such a one.
     """
+    whole = network is not None and network.looks_at_batches
+    condition = told(suite, network)
+    common = {
+        "split": suite.split,
+        "batch_size": suite.batch_size,
+        "whole_batches": whole,
+        "condition": condition,
+    }
 
-    def attacked(attack: EvaluationAttack | MaskingEvaluation, samples: int | None = None) -> Evaluation:
+    def attacked(attack: EvaluationAttack | MaskingEvaluation, name: str = "") -> Evaluation:
+        others = {*suite.judged_at.get(name, {}).values()} - {condition} if condition is not None else ()
         return Evaluation(
             attack=attack,
             threat=suite.threat,
-            split=suite.split,
-            samples=samples,
+            samples=suite.samples.get(name),
             seed=suite.seed,
-            batch_size=suite.batch_size,
+            judged_at=tuple(sorted(others)),
+            **common,
         )
 
-    clean = Evaluation(attack=CleanEvaluation(), split=suite.split, batch_size=suite.batch_size)
+    # whole batches are drawn by the seed: clean images are to have the company that attacked ones have
+    clean = Evaluation(attack=CleanEvaluation(), seed=suite.seed if whole else 0, **common)
     found = {CLEAN: clean}
     for name, attack in suite.attacks.items():
-        found[name] = attacked(_unnamed(attack), suite.samples.get(name))
+        found[name] = attacked(_unnamed(attack), name)
     if suite.masking:
         found[MASKING] = attacked(MaskingEvaluation())
     return found
 
 
-def views(suite: Suite) -> dict[str, tuple[str, str]]:
-    """Shown attack -> (its name in `of_suite`, the outcome); `clean` first, then in order."""
-    found = {CLEAN: (CLEAN, FINAL)}
+def views(suite: Suite, network: Network | None = None) -> dict[str, tuple[str, str]]:
+    """Shown attack -> (its name in `of_suite`, the outcome there); `clean` first, then in order.
+
+    What is judged at another condition is, of a network that takes none, the attack itself.
+    """
+    found, usual = {CLEAN: (CLEAN, FINAL)}, told(suite, network)
     for name, attack in suite.attacks.items():
         found[name] = (name, FINAL)
         if isinstance(attack, PGDEvaluation):
             found |= {shown: (name, _step(steps)) for shown, steps in attack.also.items()}
+        for shown, condition in suite.judged_at.get(name, {}).items():
+            found[shown] = (name, FINAL if usual in (None, condition) else given(condition))
     return found
+
+
+def other_conditions(suite: Suite) -> dict[str, float]:
+    """Shown attack -> the other condition at which it is judged, for those that are."""
+    return {shown: at for judged in suite.judged_at.values() for shown, at in judged.items()}
+
+
+def given(condition: float) -> str:
+    """The outcome of an attack when its images are judged at another condition."""
+    return f"given-{condition:.12g}"
+
+
+def told(suite: Suite, network: Network | None) -> float | None:
+    """What the suite tells this network."""
+    if network is None or network.usual is None:
+        return None
+    return network.usual if suite.condition is None else suite.condition
 
 
 def _unnamed(attack: EvaluationAttack) -> EvaluationAttack:

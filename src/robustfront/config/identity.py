@@ -43,8 +43,8 @@ def evaluation_id(evaluation: Evaluation) -> str:
     attack, decisive = evaluation.attack, content(evaluation)
     if attack.kind == "pgd":
         decisive["attack"]["also"] = sorted(set(attack.also.values()))
-    if attack.kind != "autoattack":  # the others draw their random numbers image by image
-        del decisive["batch_size"]
+    if attack.kind != "autoattack" and not evaluation.whole_batches:
+        del decisive["batch_size"]  # random numbers are drawn image by image
     return f"{attack.label}-{digest(decisive, 6)}"
 
 

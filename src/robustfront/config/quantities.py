@@ -44,6 +44,9 @@ Probability = Annotated[float, Strict(), Field(ge=0, le=1)]
 Share = Annotated[float, Strict(), Field(ge=0, lt=1)]
 ProperFraction = Annotated[float, Strict(), Field(gt=0, lt=1)]
 
+Condition = Annotated[float, Strict(), Field(allow_inf_nan=False), AfterValidator(lambda value: value + 0.0)]
+"""What a conditional network is told beside the image; -0 is 0."""
+
 Count = Annotated[int, Strict(), Field(ge=1, le=10**9)]
 Seed = Annotated[int, Strict(), Field(ge=0, lt=2**63)]
 """What torch and numpy both take."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyautoattack
@@ -14,6 +15,7 @@ from torch import Tensor
 import robustfront
 from robustfront.attacks import Ball
 from robustfront.attacks.autoattack import autoattack
+from robustfront.attacks.company import InCompany
 from robustfront.attacks.engine import Runner
 from robustfront.config.evaluations import (
     FINAL,
@@ -22,6 +24,7 @@ from robustfront.config.evaluations import (
     Evaluation,
     EvaluationAttack,
     MaskingEvaluation,
+    given,
 )
 from robustfront.evaluation import masking
 from robustfront.evaluation.batches import ascend, judge
@@ -29,6 +32,10 @@ from robustfront.evaluation.comparisons import Verdict
 from robustfront.evaluation.outcomes import SCHEMA, Evaluated, fell, rate
 from robustfront.evaluation.room import Room
 from robustfront.evaluation.subject import Clean, Subject
+from robustfront.evaluation.whole import filled
+
+if TYPE_CHECKING:
+    from robustfront.models import Classifier
 
 Progress = Callable[[str, int, int], None]
 """Called as (part of the attack, images done, images in all)."""
@@ -51,6 +58,15 @@ def evaluate(
     With `samples`, the first so many images in `subject.order` are attacked: the same for every model, of all
     classes, fewer of them among more. The masking checks take theirs in that order too.
 
+    With a `condition` the model is told it. What an attack made is then judged at each of `judged_at` as
+    well; it attacks all images, as one that is misclassified here need not be so there, and at each condition
+    those that are misclassified there when clean count as fallen (`carried`).
+
+    With `whole_batches` the images come in batches that are always the same (`whole.filled`), all of them are
+    attacked together and judged together, and no success is carried over. AutoAttack's parts leave out what
+    fell, so there the places are taken by images as they are (`InCompany`); what is judged is the batch of
+    all x' in the end. Where memory runs out such an evaluation fails.
+
     Success is judged here, by the prediction at x', after making sure that x' lies in the ball. Where memory
     runs out, batches are halved: PGD goes on, AutoAttack begins anew. The record says what they came to.
 
@@ -62,15 +78,17 @@ def evaluate(
     began = time.perf_counter()
     device = subject.x.device
     with torch.autocast(device.type, enabled=False):
-        clean = subject.clean(evaluation.batch_size)
-        room = Room(clean.batch_size)
+        told = subject.given(evaluation.condition)
+        clean = told.clean(evaluation)
+        room = clean.room
         match evaluation.attack:
             case CleanEvaluation():
-                found = _as_they_are(subject, evaluation.seed, clean)
+                found = _as_they_are(told, evaluation.seed, clean)
             case MaskingEvaluation():
-                found = Evaluated(None, None, {"masking": _checks(subject, evaluation, clean, room)})
+                found = Evaluated(None, None, {"masking": _checks(told, evaluation, clean, room)})
             case attack:
-                found = _attacked(subject, evaluation, attack, clean, room, progress, runner)
+                judges = {given(other): subject.given(other) for other in evaluation.judged_at}
+                found = _attacked(told, judges, evaluation, attack, room, progress, runner)
     about = {
         "evaluation": evaluation.model_dump(mode="json"),
         "seconds": round(time.perf_counter() - began, 3),
@@ -94,42 +112,67 @@ def _as_they_are(subject: Subject, seed: int, clean: Clean) -> Evaluated:
 
 
 def _checks(subject: Subject, evaluation: Evaluation, clean: Clean, room: Room) -> list[Verdict]:
-    order = subject.order(evaluation.seed)
-    able = order[(clean.prediction == subject.y)[order]]
+    order, able = subject.order(evaluation.seed), clean.prediction == subject.y
+    counted, seen = None, order[able[order]]
+    if evaluation.whole_batches:
+        first = order[: -(-masking.IMAGES // room.size) * room.size]
+        seen, _ = filled(first, room.size)
+        counted = able[seen]
+        counted[len(first) :] = False
     return masking.of_model(
         subject.model,
-        subject.x[able],
-        subject.y[able],
-        able,
+        subject.x[seen],
+        subject.y[seen],
+        seen,
         _ball(subject, evaluation),
         seed=evaluation.seed,
         room=room,
+        counted=counted,
     )
 
 
 def _attacked(
     subject: Subject,
+    judges: Mapping[str, Subject],
     evaluation: Evaluation,
     attack: EvaluationAttack,
-    clean: Clean,
     room: Room,
     progress: Progress,
     runner: Callable[[str], Runner],
 ) -> Evaluated:
+    """`judges`: outcome -> who judges what `subject` was attacked to, beside `subject` itself."""
     x, y, ball = subject.x, subject.y, _ball(subject, evaluation)
-    carried = (clean.prediction != y) & ball.contains(x, x)
-    seen = subject.order(evaluation.seed)[: evaluation.samples].sort().values
-    attacked = seen[~carried[seen]]
-    x_adv = _craft(subject, attacked, evaluation, attack, ball, room, progress, runner)
+    itself = ball.contains(x, x)  # whether the image is an allowed x'
+
+    def carried_by(judging: Subject) -> Tensor:
+        if evaluation.whole_batches:
+            return torch.zeros_like(itself)
+        return (judging.clean(evaluation).prediction != y) & itself
+
+    order = subject.order(evaluation.seed)[: evaluation.samples]
+    seen = order.sort().values
+    if evaluation.whole_batches:
+        lineup, room.size = filled(order, room.size)
+    else:
+        lineup = seen if judges else seen[~carried_by(subject)[seen]]
+    x_adv = _craft(subject, lineup, evaluation, attack, ball, room, progress, runner)
+    counting = slice(len(seen))  # what fills up a batch comes last
+    outside = sum(int((~ball.contains(crafted, x[lineup])).sum()) for crafted in x_adv.values())
+    if outside:
+        raise RuntimeError(f"{attack.label} left the ball on {outside} of {len(lineup)} images")
+    x_adv |= dict.fromkeys(judges, x_adv[FINAL])
     parts = []
     for outcome, crafted in x_adv.items():
-        outside = int((~ball.contains(crafted, x[attacked])).sum())
-        if outside:
-            raise RuntimeError(f"{attack.label} left the ball on {outside} of {len(crafted)} images")
+        judging = judges.get(outcome, subject)
+        clean, carried = judging.clean(evaluation), carried_by(judging)
         prediction, loss = clean.prediction.clone(), clean.loss.clone()
-        prediction[attacked], loss[attacked] = judge(subject.model, crafted, y[attacked], room)
+        found = judge(judging.model, crafted, y[lineup], room)
+        fresh = ~carried[lineup[counting]]
+        for values, judged in zip((prediction, loss), found, strict=True):
+            values[lineup[counting][fresh]] = judged[counting][fresh]
         parts.append(_rows(outcome, seen, y, prediction, loss, carried))
-    return _evaluated(subject, evaluation.seed, pd.concat(parts, ignore_index=True), x_adv, attacked)
+    shown = {outcome: crafted[counting] for outcome, crafted in x_adv.items()}
+    return _evaluated(subject, evaluation.seed, pd.concat(parts, ignore_index=True), shown, lineup[counting])
 
 
 def _ball(subject: Subject, evaluation: Evaluation) -> Ball:
@@ -164,11 +207,11 @@ def _craft(
             done=lambda images: progress(attack.label, images, len(x)),
         )
 
-    def work(batch_size: int) -> Tensor:
+    def work(model: Classifier, batch: slice, batch_size: int) -> Tensor:
         return autoattack(
             model,
-            x,
-            labels,
+            x[batch],
+            labels[batch],
             ball,
             attack=attack,
             seed=evaluation.seed,
@@ -177,7 +220,11 @@ def _craft(
             report=progress,
         )
 
-    x_adv = room.whole(len(x), work)
+    if evaluation.whole_batches:
+        pieces = room.pieces(len(x), lambda batch: work(InCompany(model, x[batch]), batch, room.size))
+        x_adv = torch.cat(pieces)
+    else:
+        x_adv = room.whole(len(x), lambda batch_size: work(model, slice(None), batch_size))
     progress(attack.label, len(x), len(x))
     return {FINAL: x_adv}
 

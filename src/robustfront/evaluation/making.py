@@ -40,7 +40,9 @@ def make(
     ArtefactError if they are something else.
     """
     chosen = choose_device(device)
-    with enough_memory(f"{planned.id}, evaluations", chosen, "the size of the model"):
+    whole = any(evaluation.whole_batches for evaluation in evaluations.values())
+    smaller = "batch_size of a suite" if whole else "the size of the model"
+    with enough_memory(f"{planned.id}, evaluations", chosen, smaller):
         splits = sorted({evaluation.split for evaluation in evaluations.values()})
         store = load(layout.dataset(planned.dataset_id), chosen, splits)
         model = _model(planned, store, layout.run(planned.id) / "model.safetensors")

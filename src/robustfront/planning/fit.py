@@ -4,11 +4,12 @@ import math
 from collections.abc import Iterable
 
 from robustfront.config.analyses import PathAnalysis
-from robustfront.config.evaluations import SplitName
+from robustfront.config.evaluations import SplitName, Suite
 from robustfront.config.experiment import Scale
 from robustfront.config.schema import Dataset, Model, Training
 from robustfront.errors import ConfigError
 from robustfront.planning.datasets import SHAPES, split_images, train_images
+from robustfront.planning.study import PlannedRun
 
 
 def check_null_space(model: Model, dataset: Dataset, where: str, needed_by: str) -> None:
@@ -38,6 +39,30 @@ def check_batches(training: Training, dataset: Dataset, where: str) -> None:
             f"{where}: training.batch_size = {size}: leaves one of the {images} training images alone in the "
             "last batch, on which batch norm cannot train; choose another size"
         )
+
+
+def check_suites(suites: Iterable[Suite], run: PlannedRun, where: str) -> None:
+    """ConfigError if a run's network cannot be attacked image by image, and a suite does not allow for it."""
+    for suite in suites:
+        if run.config.model.looks_at_batches and not suite.whole_batches:
+            raise _looks_at_batches(
+                run, f"{where}.suites.{suite.name}.whole_batches = false", "set it to true for marked numbers"
+            )
+
+
+def check_analysis(name: str, run: PlannedRun, where: str) -> None:
+    """ConfigError if a run's network has no answer to an image alone, of which analyses are made."""
+    if run.config.model.looks_at_batches:
+        raise _looks_at_batches(run, f"{where}.analyses.{name}.runs", "leave it out here")
+
+
+def _looks_at_batches(run: PlannedRun, where: str, remedy: str) -> ConfigError:
+    name = run.names[0] if run.names else run.id
+    return ConfigError(
+        f"{where}: the network of run '{name}' has batch norm of kind untracked, so its answer to an image "
+        f"depends on the rest of the batch: {remedy}, or give it model.batch_norm of kind tracked or "
+        "re-estimated"
+    )
 
 
 def check_samples(scale: Scale, datasets: Iterable[Dataset], where: str) -> None:

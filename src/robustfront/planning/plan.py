@@ -125,9 +125,11 @@ def _add_study(plan: Plan, name: str, found: dict[str, Recipe], params: Params) 
         builder.add_runs(found, dataset, seed)
     for key, analysis in settings.analyses.items():
         builder.add_analysis(key, analysis, experiment.entries)
-    for run in study.runs:
-        plan.evaluations.setdefault(run, {}).update(study.wanted)
-    fit.check_samples(settings, datasets, f"{experiment.source}: scales.{plan.scale}")
+    where = f"{experiment.source}: scales.{plan.scale}"
+    for run in study.runs.values():
+        fit.check_suites(settings.suites.values(), run, where)
+        plan.evaluations.setdefault(run.id, {}).update(study.wanted(run.id))
+    fit.check_samples(settings, datasets, where)
 
 
 @dataclass
@@ -188,6 +190,7 @@ class _Builder:
         for dataset, run_name in itertools.product(self.study.datasets, names):
             for run in self.study.find(run_name, dataset):
                 if run.config.seed == first_seed:
+                    fit.check_analysis(name, run, f"{self.source}: scales.{self.plan.scale}")
                     runs[run.id] = self._start(name, analysis, run, run_name)
         key = analysis_id(name, analysis, self.rank_tolerance)
         self.study.analyses[key] = PlannedAnalysis(key, analysis, runs)

@@ -1,6 +1,12 @@
 """Threat models, attacks and quantities in words, the same in every table, figure and page."""
 
-from robustfront.config.evaluations import AutoAttackEvaluation, EvaluationAttack, Suite
+from robustfront.config.batch_norm import BatchNorm, Reestimated, Untracked
+from robustfront.config.evaluations import (
+    AutoAttackEvaluation,
+    EvaluationAttack,
+    Suite,
+    other_conditions,
+)
 from robustfront.config.schema import Normalisation, Threat
 
 NORMS = {"linf": "L∞", "l2": "L2"}
@@ -44,9 +50,25 @@ def attack(name: str, settings: EvaluationAttack) -> str:
 
 
 def suite(model: Suite) -> str:
-    """One sentence: the threat model and the attacks in order."""
+    """One sentence: the threat model, the attacks in order, and on what they are made."""
     attacks = ", ".join(attack(name, settings) for name, settings in model.attacks.items())
-    return f"{threat(model.threat)}; attacks: {attacks}"
+    parts = [threat(model.threat), f"attacks: {attacks}"]
+    parts += [f"{model.split} images"] if model.split != "test" else []
+    parts += [f"conditional networks are told {model.condition:.12g}"] if model.condition is not None else []
+    parts += [f"{shown}: judged at {condition:.12g}" for shown, condition in other_conditions(model).items()]
+    if model.whole_batches:
+        parts.append(f"networks that normalise by the batch: in whole batches of {model.batch_size}")
+    return "; ".join(parts)
+
+
+def batch_norm(settings: BatchNorm) -> str:
+    """One phrase: what the network's batch norms normalise by at test time."""
+    match settings:
+        case Reestimated(batches=batches):
+            return f"statistics of {batches} training batches, after training"
+        case Untracked():
+            return "the batch, at test time too"
+    return "running statistics"
 
 
 def duration(seconds: float) -> str:
