@@ -4,6 +4,7 @@ from pathlib import Path
 
 from robustfront.config.schema import Model, Normalisation
 from robustfront.errors import ConfigError
+from robustfront.models.batch_norm import forget_statistics
 from robustfront.models.classifier import Classifier
 from robustfront.models.preact_resnet import PreActResNet
 from robustfront.models.pretrained import load_imagenet
@@ -27,6 +28,8 @@ def build(
             "give one mean and one std per channel"
         )
     classifier = PreActResNet(model, channels=channels, classes=classes, normalisation=normalisation)
+    if model.looks_at_batches:
+        forget_statistics(classifier)
     if weights is not None:
         load_into(classifier, weights)
     elif model.pretrained == "imagenet":

@@ -23,7 +23,6 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from robustfront.config import schema
-from robustfront.models.batch_norm import forget_statistics
 from robustfront.models.classifier import Classifier
 from robustfront.models.cost import BLOCKS
 
@@ -76,8 +75,6 @@ class PreActResNet(Classifier):
         self.norm = nn.BatchNorm2d(widths[-1]) if config.final_norm else None
         self.hidden = nn.Linear(widths[-1], config.hidden) if config.hidden else None
         self.head = nn.Linear(config.hidden or widths[-1], classes)
-        if config.looks_at_batches:
-            forget_statistics(self)
 
     def segments(self) -> list[nn.Module]:
         return [module for module in self.modules() if isinstance(module, Block)]
