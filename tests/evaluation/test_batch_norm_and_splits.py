@@ -13,6 +13,8 @@ from robustfront.evaluation import outcomes
 from robustfront.evaluation.session import evaluate_run
 from robustfront.reporting import default, rendering
 from robustfront.reporting.results import Results
+from robustfront.reporting.wording import WHOLE
+from robustfront.studies.report import report
 from robustfront.upkeep import inventory
 from robustfront.upkeep.prune import orphans
 from small_project import BUDGET, Project
@@ -90,11 +92,30 @@ def test_tables_name_the_split_and_mark_the_network_that_looks_at_batches(
     rendering.write_table(table, tmp_path / "t")
     text = (tmp_path / "t.md").read_text()
     lines = {name: line for name in RUNS for line in text.splitlines() if line.startswith(f"| {name} ")}
-    assert [lines[name].count(rendering.WHOLE) for name in RUNS] == [0, 6, 0]
+    assert [lines[name].count(WHOLE) for name in RUNS] == [0, 6, 0]
     assert "whole batches of 12" in text
     assert "pgd (n = 72 train)" in text
     assert "pgd (n = 32)" in text
     assert r"$^\ddagger$" in (tmp_path / "t.tex").read_text()
+
+
+def test_figures_and_the_page_mark_it_too(project: Project, tmp_path: Path) -> None:
+    plan = project.plan.studies[STUDY]
+    results = Results(plan, project.layout)
+    (legend,) = default.front(results).legends
+    assert {f"untracked {WHOLE}", "tracked"} <= {text.get_text() for text in legend.get_texts()}
+    complaints = report(plan, project.layout, tmp_path / STUDY, project.folder / "params.yaml")
+    page = (tmp_path / STUDY / "index.html").read_text()
+    assert not complaints
+    for words in (
+        "the batch, at test time too",
+        "statistics of 3 training batches, after training",
+        "networks that normalise by the batch: in whole batches of 12",
+        "train images",
+        "not applicable",
+        WHOLE,
+    ):
+        assert words in page, words
 
 
 def test_checks_that_do_not_apply_fail_nobody(project: Project) -> None:

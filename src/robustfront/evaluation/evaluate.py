@@ -32,7 +32,7 @@ from robustfront.evaluation.comparisons import Verdict
 from robustfront.evaluation.outcomes import SCHEMA, Evaluated, fell, rate
 from robustfront.evaluation.room import Room
 from robustfront.evaluation.subject import Clean, Subject
-from robustfront.evaluation.whole import filled
+from robustfront.models.batch_norm import filled
 
 if TYPE_CHECKING:
     from robustfront.models import Classifier
@@ -59,10 +59,11 @@ def evaluate(
     classes, fewer of them among more. The masking checks take theirs in that order too.
 
     With a `condition` the model is told it. What an attack made is then judged at each of `judged_at` as
-    well; it attacks all images, as one that is misclassified here need not be so there, and at each condition
-    those that are misclassified there when clean count as fallen (`carried`).
+    well; it is given all images, as one that is misclassified here need not be so there (AutoAttack leaves it
+    alone all the same), and at each condition those that are misclassified there when clean count as fallen
+    (`carried`).
 
-    With `whole_batches` the images come in batches that are always the same (`whole.filled`), all of them are
+    With `whole_batches` the images come in batches that are always the same (`filled`), all of them are
     attacked together and judged together, and no success is carried over. AutoAttack's parts leave out what
     fell, so there the places are taken by images as they are (`InCompany`); what is judged is the batch of
     all x' in the end. Where memory runs out such an evaluation fails.

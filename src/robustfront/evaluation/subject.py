@@ -15,7 +15,7 @@ from robustfront.data.store import Split
 from robustfront.errors import ArtefactError
 from robustfront.evaluation.batches import judge
 from robustfront.evaluation.room import Room
-from robustfront.evaluation.whole import filled
+from robustfront.models.batch_norm import filled
 
 if TYPE_CHECKING:
     from robustfront.models import Classifier

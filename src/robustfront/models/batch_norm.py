@@ -1,7 +1,8 @@
 """Batch norms without running statistics: which a network has, and how they get some after training.
 
 Such a layer normalises by the batch at hand in eval mode, too. What an image is taken for then depends on the
-other images of its batch, and an attack on the batch moves all of them together.
+other images of its batch, and an attack on the batch moves all of them together. So such a network is judged
+in whole batches, of one size and always of the same images.
 """
 
 from collections.abc import Iterable
@@ -16,6 +17,16 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 def batch_statistics_layers(model: nn.Module) -> list[str]:
     """Names of batch norms that would use the statistics of the batch even in eval mode."""
     return [name for name, layer in _batch_norms(model) if layer.running_mean is None]
+
+
+def filled(positions: Tensor, batch_size: int) -> tuple[Tensor, int]:
+    """`positions` (N,), then as many of the first ones as fill the last batch; and the size of every batch.
+
+    The images that fill it are attacked there once more, and what becomes of them there does not count. Fewer
+    images than `batch_size` are one batch.
+    """
+    size = min(batch_size, len(positions))
+    return torch.cat([positions, positions[: -len(positions) % size]]), size
 
 
 def forget_statistics(model: nn.Module) -> None:

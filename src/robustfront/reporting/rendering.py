@@ -13,8 +13,9 @@ from robustfront.config.evaluations import CLEAN
 from robustfront.reporting.cells import SUMMED
 from robustfront.reporting.markup import template
 from robustfront.reporting.tables import NOT_PRINTED, NOT_RUN, PUBLISHED, REPRODUCED, Table, TableSpec
+from robustfront.reporting.wording import WHOLE
 
-FAILED, WHOLE = "†", "‡"
+FAILED = "†"
 MISSING = "–"
 _PLURAL = {"error": "errors", "accuracy": "accuracies"}
 _BETTER = {"error": "lower", "accuracy": "higher"}

@@ -198,26 +198,25 @@ def _line(
         "attack": attack,
         "lacking": cell.lacks,
     }
-    line |= _of_network(results.suites[suite], attack, runs[0].config.model) if runs else {}
     if not runs:
         return line | {"status": NOT_RUN}
+    network = runs[0].config.model
+    line["condition"] = _condition(results.suites[suite], attack, network)
     if cell.state:
         return line | {"status": cell.state}
     trained = [run.id for run in runs if run.config.seed in cell.seeds]
     verdicts = [masking_verdict(results, trained, *attacks[part]) for part in parts]
     verdict = next(found for found in ("failed", "not checked", "passed") if found in verdicts)
-    return line | cell.summary() | {"status": REPRODUCED, "masking": verdict}
+    found = cell.summary()
+    if network.looks_at_batches:
+        line["batches"] = str(min(results.suites[suite].batch_size, found["n"]))
+    return line | found | {"status": REPRODUCED, "masking": verdict}
 
 
-def _of_network(suite: Suite, attack: str, network: Network) -> dict[str, str]:
-    """How the suite judges a network that takes a condition, or looks at the whole batch."""
-    condition = told(suite, network)
-    if condition is not None:
-        condition = other_conditions(suite).get(attack, condition)
-    return {
-        "condition": "" if condition is None else f"{condition:.12g}",
-        "batches": str(suite.batch_size) if network.looks_at_batches else "",
-    }
+def _condition(suite: Suite, attack: str, network: Network) -> str:
+    """What the network is told when it judges; empty if it takes no condition."""
+    own = told(suite, network)
+    return "" if own is None else f"{other_conditions(suite).get(attack, own):.12g}"
 
 
 def _printed(

@@ -9,6 +9,9 @@ from robustfront.config.evaluations import (
 )
 from robustfront.config.schema import Normalisation, Threat
 
+WHOLE = "‡"
+"""Marks numbers of networks that look at their batch."""
+
 NORMS = {"linf": "L∞", "l2": "L2"}
 
 
