@@ -16,7 +16,7 @@ from robustfront.attacks import Ball
 from robustfront.config import schema
 from robustfront.data.augment import to_float
 from robustfront.data.store import Split, Store
-from robustfront.methods import load_methods
+from robustfront.methods import methods
 from robustfront.methods.base import Setting
 from robustfront.models import Classifier, build, cost, nullspace
 from robustfront.training.loop import Trainer
@@ -84,7 +84,7 @@ class Workload:
     ) -> Trainer:
         """A training of ours, set up as `robustfront train` does, on these images."""
         model = self.copy(channels_last=True).train()
-        entry = load_methods()[method].method
+        entry = methods[method].method
         start = "uniform" if method == "pgd_at" else "gaussian"
         attack = {"steps": steps, "step_size": STEP_SIZE, "start": start}
         given = {"threat": THREAT, "attack": attack} | params

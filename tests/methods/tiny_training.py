@@ -7,7 +7,7 @@ from torch import Tensor
 
 from robustfront.config import schema
 from robustfront.data.store import Split, Store
-from robustfront.methods import load_methods
+from robustfront.methods import methods
 from robustfront.methods.base import Method, Setting
 from robustfront.models import Classifier, build
 from robustfront.training.loop import Trainer
@@ -51,7 +51,7 @@ def network(seed: int = 0) -> Classifier:
 
 
 def make(name: str, model: Classifier, **params: Any) -> Method:
-    method = load_methods()[name].method
+    method = methods[name].method
     given = {"threat": THREAT, "attack": ATTACK} | params
     return method(method.Params.model_validate(given), Setting(model))
 

@@ -12,8 +12,8 @@ import pytest
 
 import robustfront
 from robustfront.config.evaluations import AutoAttackEvaluation, PGDEvaluation
-from robustfront.methods import load_methods
-from robustfront.methods.base import Entry, Method, Registry
+from robustfront.methods import methods
+from robustfront.methods.base import Entry, Method
 from robustfront.planning import sources
 
 PGD = {"steps": 1, "step_size": 0.1}
@@ -36,9 +36,9 @@ def package(tmp_path, monkeypatch) -> Any:
     forget()
 
 
-def training(method: str, methods: Registry | None = None) -> str:
+def training(method: str) -> str:
     run: Any = SimpleNamespace(method=method)
-    return sources.training_code(run, methods or load_methods())
+    return sources.training_code(run, methods)
 
 
 def evaluation(attack: Any) -> str:
@@ -202,12 +202,12 @@ def test_digest_sees_the_file_of_a_users_method_and_what_it_uses(package, tmp_pa
     path.write_text("from robustfront.methods.npat import NPGD\nclass Mine(NPGD): ...\n")
     monkeypatch.setattr(sources.inspect, "getfile", lambda kind: str(path))
     mine = type("Mine", (Method,), {"__module__": "robustfront_extension_0123"})
-    methods = Registry({"mine": Entry("mine", mine, "", lambda params: "mine")})
-    found = [training("mine", methods)]
+    monkeypatch.setattr(methods, "entries", {"mine": Entry("mine", mine, "", lambda params: "mine")})
+    found = [training("mine")]
     for edited in (path, package / "methods" / "npat.py", package / "methods" / "caat.py"):
         edited.write_text(edited.read_text() + "\nMORE = 1\n")
         forget()
-        found.append(training("mine", methods))
+        found.append(training("mine"))
     assert found[0] != found[1] != found[2] == found[3]
 
 
@@ -228,9 +228,8 @@ def test_it_is_quick_and_imports_neither_torch_nor_what_it_reads() -> None:
     code = """
 import sys, time
 from types import SimpleNamespace as N
-from robustfront.methods import load_methods
+from robustfront.methods import methods
 from robustfront.planning import sources
-methods = load_methods()
 before = set(sys.modules)
 started = time.process_time()
 names = [*methods.entries]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from robustfront.config import schema
 from robustfront.data.store import Split, Store
-from robustfront.methods import load_methods
+from robustfront.methods import methods
 from robustfront.methods.base import Losses, Method, Setting
 from robustfront.methods.moment import Moment
 from robustfront.models import Classifier, build, nullspace
@@ -76,7 +76,7 @@ def trainer(
     if world.size > 1:
         share_batch_norms(model)
     if isinstance(name, str):
-        kind = load_methods()[name].method
+        kind = methods[name].method
         given = {} if name == "standard" else {"threat": {"eps": 0.1}, "attack": ATTACK}
         space = nullspace.compute(model.head.weight, 1e-6) if kind.needs_null_space else None
         method = kind(kind.Params.model_validate(given | params), Setting(model, space))

@@ -14,6 +14,9 @@ from robustfront.errors import ConfigError
 
 M = TypeVar("M", bound=BaseModel)
 
+UNKNOWN_KIND = "unknown_kind"
+"""The type of the finding that a mapping is of no kind that is known (`registry.Kind`)."""
+
 LISTED = 12
 """No more names than this are listed in a message, and no more problems."""
 
@@ -130,6 +133,10 @@ def _finding(problem: Any, model: type[BaseModel], data: Any, known: Collection[
         case "union_tag_invalid":
             path, shown = (*path, "kind"), describe(value["kind"])
             phrase = _one_of(context["expected_tags"].replace(", ", " or "), value["kind"])
+        case _ if kind == UNKNOWN_KIND:
+            phrase = context["phrase"]
+            if context["missing"]:
+                path, shown = (*path, last), ""
         case "literal_error":
             phrase = _one_of(context["expected"], value)
         case "too_short":

@@ -14,7 +14,7 @@ from robustfront.config.schema import Config, Model, Training
 from robustfront.config.starts import Home, home
 from robustfront.config.validation import did_you_mean, validate
 from robustfront.errors import ConfigError
-from robustfront.methods import Registry
+from robustfront.methods import Methods
 from robustfront.methods.base import Entry
 
 M = TypeVar("M", bound=Config)
@@ -44,7 +44,7 @@ class Recipe:
 class Recipes:
     """The runs of all studies at one scale, each filled in once, whoever names it."""
 
-    def __init__(self, params: Params, scale: str, methods: Registry) -> None:
+    def __init__(self, params: Params, scale: str, methods: Methods) -> None:
         self.experiments, self.scale, self.methods = params.experiments, scale, methods
         self._known: dict[Home, Recipe] = {}
         self._homes: dict[Home, Home] = {}
@@ -118,7 +118,7 @@ def _seen_from(study: str, there: str, name: str | None) -> str | None:
 class _Resolver:
     """Fills in what the runs of a study leave to its scale."""
 
-    def __init__(self, experiment: Experiment, scale: str, methods: Registry) -> None:
+    def __init__(self, experiment: Experiment, scale: str, methods: Methods) -> None:
         self.source, self.where, self.methods = experiment.source, f"scales.{scale}", methods
         self.scale = experiment.scales[scale]
         self.attacking = self.scale.model_dump(include={"threat", "attack"})

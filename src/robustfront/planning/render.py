@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from tabulate import tabulate
 
 from robustfront.artefacts import Layout
-from robustfront.methods import Registry
+from robustfront.methods import Methods
 from robustfront.planning.estimate import Cost, analysis_seconds, estimate, image_bytes, overhead_seconds
 from robustfront.planning.plan import Plan, PlannedRun
 
@@ -24,7 +24,7 @@ def render(plan: Plan, results: Path) -> str:
     return "\n".join([*head, "", table, "", *_totals(plan, costs)])
 
 
-def render_methods(methods: Registry) -> str:
+def render_methods(methods: Methods) -> str:
     """Each method's name, source and one-line summary, and its parameters with defaults."""
     blocks = []
     for name, entry in sorted(methods.entries.items()):

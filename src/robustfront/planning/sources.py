@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import robustfront
 from robustfront.config.schema import Run
-from robustfront.methods.base import Registry
+from robustfront.methods.base import Methods
 
 PACKAGE = "robustfront"
 
@@ -70,7 +70,7 @@ class _Evaluation(Protocol):
     def attack(self) -> _OfKind: ...
 
 
-def training_code(run: Run, methods: Registry) -> str:
+def training_code(run: Run, methods: Methods) -> str:
     """The digest of the code that decides the weights of a run; of a user's method, its own file too."""
     method = methods[run.method].method
     name = method.__module__

@@ -23,7 +23,7 @@ from robustfront.data.store import Store, load
 from robustfront.devices import enough_memory
 from robustfront.errors import ArtefactError, ConfigError
 from robustfront.jobs import stop_signals, workplace
-from robustfront.methods import Registry
+from robustfront.methods import Methods
 from robustfront.methods.base import Setting
 from robustfront.models import Classifier, build, nullspace, weights
 from robustfront.models.nullspace import NullSpace
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 def train(
     planned: PlannedRun,
-    methods: Registry,
+    methods: Methods,
     layout: Layout,
     device: torch.device,
     world: World = ALONE,
@@ -73,7 +73,7 @@ def train(
 
 def _train(
     planned: PlannedRun,
-    methods: Registry,
+    methods: Methods,
     layout: Layout,
     device: torch.device,
     world: World,
@@ -130,7 +130,7 @@ def _made_from(planned: PlannedRun, layout: Layout) -> dict[str, str]:
 
 
 def _trainer(
-    planned: PlannedRun, methods: Registry, layout: Layout, store: Store, device: torch.device, world: World
+    planned: PlannedRun, methods: Methods, layout: Layout, store: Store, device: torch.device, world: World
 ) -> Trainer:
     run = planned.config
     kind = methods[run.method].method
