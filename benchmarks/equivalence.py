@@ -21,7 +21,7 @@ from torch import Tensor
 from benchmarks.images import ROOT
 from robustfront import attacks
 from robustfront.attacks import Ball
-from robustfront.config import schema
+from robustfront.config import networks, schema
 from robustfront.config.evaluations import FINAL, PGDEvaluation
 from robustfront.config.params import Scale, load_params
 from robustfront.data.augment import to_float
@@ -64,7 +64,7 @@ class Task:
     name: str
     dataset: schema.Dataset
     scale: Scale
-    model: schema.PreActResNet
+    model: networks.PreActResNet
     epochs: dict[str, int]
 
 

@@ -19,7 +19,6 @@ from robustfront.data.store import Split
 from robustfront.errors import Interrupted
 from robustfront.methods import class_balance, methods
 from robustfront.methods.base import Setting
-from robustfront.models import cost
 from robustfront.planning import load_plan
 from robustfront.planning.estimate import estimate
 from robustfront.training.checkpoint import Checkpoint
@@ -271,5 +270,5 @@ def test_the_plan_adds_the_validation_pass_to_the_cost_of_trades(project: Path) 
     seconds = {entry.run.names[0].removeprefix("npat/"): entry.train_seconds for entry in estimate(plan)}
     (run,) = (run for run in plan.runs.values() if "npat/frl" in run.names)
     passes = run.config.training.epochs * 200 * (1 + 2 * 20 + 1)  # 200 validation images
-    extra = passes * cost.forward_flops(run.config.model, channels=1, size=8, classes=10) / 10e9
+    extra = passes * run.config.model.forward_flops(channels=1, size=8, classes=10) / 10e9
     assert seconds["frl"] - seconds["trades"] == pytest.approx(extra)  # type: ignore[operator]

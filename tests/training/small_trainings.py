@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robustfront.config import schema
+from robustfront.config import networks, schema
 from robustfront.data.store import Split, Store
 from robustfront.methods import methods
 from robustfront.methods.base import Losses, Method, Setting
@@ -49,7 +49,7 @@ def network(seed: int = 0) -> Classifier:
     torch.manual_seed(seed)
     normalisation = schema.Normalisation(mean=(0.3,), std=(0.25,))
     model = build(
-        schema.PreActResNet(depth=10, width=2), channels=1, classes=CLASSES, normalisation=normalisation
+        networks.PreActResNet(depth=10, width=2), channels=1, classes=CLASSES, normalisation=normalisation
     )
     return model.to(memory_format=torch.channels_last)
 

@@ -94,6 +94,11 @@ class Kind(Config):
 
     known: ClassVar[Kinds[Any]]
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """What it names as `module:name`, for `resolve`: the code that does what it describes."""
+        return ()
+
     @model_validator(mode="wrap")
     @classmethod
     def is_one_of_those_known(
@@ -112,7 +117,7 @@ class Kind(Config):
 
 
 def _unknown(known: Kinds[Any], data: Mapping[str, Any]) -> InitErrorDetails:
-    names = list(known.entries)
+    names = sorted(known.entries)
     listed = "must be " + " or ".join(map(repr, names))
     value = data.get(known.key)
     if missing := known.key not in data:

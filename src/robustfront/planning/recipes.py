@@ -8,9 +8,10 @@ from typing import TypeVar
 
 from robustfront.config.experiment import Experiment
 from robustfront.config.layers import Layer, place
+from robustfront.config.networks import NetworkConfig
 from robustfront.config.params import Params
 from robustfront.config.runs import NamedRun, RunEntry
-from robustfront.config.schema import Config, Model, Training
+from robustfront.config.schema import Config, Training
 from robustfront.config.starts import Home, home
 from robustfront.config.validation import did_you_mean, validate
 from robustfront.errors import ConfigError
@@ -31,7 +32,7 @@ class Recipe:
     wanted: bool
     method: Entry
     params: Config
-    model: Model
+    model: NetworkConfig
     training: Training
     init: str | None
 
@@ -147,16 +148,16 @@ class _Resolver:
             ),
             init=run.entry.init,
         )
-        if parent is not None and parent.model.model_copy(update={"pretrained": None}) != recipe.model:
+        if parent is not None and parent.model.from_scratch != recipe.model:
             raise self._error(
                 run, "model", f"differs from that of '{parent.name}', which the run starts from"
             )
         return recipe
 
-    def _model(self, run: NamedRun) -> Model:
+    def _model(self, run: NamedRun) -> NetworkConfig:
         """The run's network; `pretrained` is for runs that start from no other."""
         model = self._overridden(self.scale.model, "model", run)
-        return model if run.entry.init is None else model.model_copy(update={"pretrained": None})
+        return model if run.entry.init is None else model.from_scratch
 
     def _overridden(self, base: M, key: str, run: NamedRun, part: str = "") -> M:
         """The scale's `key` with what the run says differs."""

@@ -69,13 +69,13 @@ def _state(run: PlannedRun, plan: Plan, layout: Layout) -> str:
 
 def _totals(plan: Plan, costs: list[Cost]) -> list[str]:
     throughput = plan.throughput
-    known = [cost for cost in costs if cost.memory_bytes is not None]
+    known = [cost for cost in costs if cost.train_seconds is not None]
     training = sum(cost.train_seconds or 0 for cost in known)
     evaluation = sum(cost.evaluation_seconds or 0 for cost in known)
     analyses, overhead = analysis_seconds(plan), overhead_seconds(plan)
     seconds = training + evaluation + analyses + overhead
     memory = max((cost.memory_bytes or 0 for cost in known), default=None)
-    disk = sum(cost.disk_bytes for cost in costs)
+    disk = sum(cost.disk_bytes or 0 for cost in costs)
     disk += sum(image_bytes(dataset) or 0 for dataset in plan.datasets.values())
     lines = [
         f"jobs: {len(plan.datasets)} data sets, {len(plan.runs)} trainings, "
@@ -92,7 +92,7 @@ def _totals(plan: Plan, costs: list[Cost]) -> list[str]:
         f"disk: {_size(disk)}, beside downloads",
     ]
     if len(known) < len(costs):
-        lines.append(f"not estimated: {len(costs) - len(known)} run(s) on images of your own")
+        lines.append(f"not estimated: {len(costs) - len(known)} run(s) on images or of networks of your own")
     return lines
 
 

@@ -118,6 +118,8 @@ def _train(
             "compiled": compiled,
             "economies": trainer.gradients.economies,
         }
+        if planned.config.training.precision == "bf16":
+            facts["bf16_attacks"] = "folded copy" if trainer.model.folds else "plain autocast"
         _write(planned, outcome, layout, device, facts)
 
 
