@@ -23,7 +23,8 @@ from robustfront.attacks import Ball
 from robustfront.attacks.autoattack import autoattack
 from robustfront.attacks.standard import ensemble
 from robustfront.config.evaluations import AutoAttackEvaluation
-from robustfront.config.schema import Normalisation, PreActResNet, Threat
+from robustfront.config.networks import PreActResNet
+from robustfront.config.schema import Normalisation, Threat
 from robustfront.models import build
 
 STEPS, QUERIES, EPS = 5, 250, 1e-6

@@ -21,7 +21,7 @@ from torch import Tensor
 from benchmarks.images import ROOT
 from robustfront import attacks
 from robustfront.attacks import Ball
-from robustfront.config import schema
+from robustfront.config import networks, schema
 from robustfront.config.evaluations import FINAL, PGDEvaluation
 from robustfront.config.params import Scale, load_params
 from robustfront.data.augment import to_float
@@ -30,7 +30,7 @@ from robustfront.devices import choose_device
 from robustfront.evaluation.batches import ascend, judge
 from robustfront.evaluation.room import Room
 from robustfront.evaluation.statistics import mean_interval
-from robustfront.methods import load_methods
+from robustfront.methods import methods
 from robustfront.methods.base import Setting
 from robustfront.models import Classifier, build, nullspace
 from robustfront.training.loop import Trainer, Watcher
@@ -64,7 +64,7 @@ class Task:
     name: str
     dataset: schema.Dataset
     scale: Scale
-    model: schema.PreActResNet
+    model: networks.PreActResNet
     epochs: dict[str, int]
 
 
@@ -111,7 +111,7 @@ def _train(
     ).to(images.device, memory_format=torch.channels_last)
     if start is not None:
         model.load_state_dict(start.state_dict())
-    kind = load_methods()[name].method
+    kind = methods[name].method
     if kind.budget == "adversarial":
         params = {"threat": task.scale.threat, "attack": task.scale.attack} | params
     null_space = nullspace.compute(model.head.weight, 1e-5) if kind.needs_null_space else None

@@ -26,13 +26,13 @@ from robustfront.config.evaluations import (
     of_suite,
 )
 from robustfront.config.experiment import Scale
+from robustfront.config.networks import PreActResNet
+from robustfront.config.optimizers.sgd import SGD
+from robustfront.config.schedules.cosine import CosineSchedule
 from robustfront.config.schema import (
-    SGD,
     Ascent,
-    CosineSchedule,
     Dataset,
     Normalisation,
-    PreActResNet,
     Run,
     Splits,
     Threat,

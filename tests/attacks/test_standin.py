@@ -11,7 +11,7 @@ import torch
 
 from robustfront import attacks
 from robustfront.attacks import Ball, standin
-from robustfront.config import schema
+from robustfront.config import networks, schema
 from robustfront.models import build
 from robustfront.models.folded import fold
 from robustfront.models.preact_resnet import PreActResNet
@@ -23,7 +23,7 @@ ASCENT = schema.Ascent(steps=3, step_size=0.02)
 
 def network() -> PreActResNet:
     torch.manual_seed(0)
-    config = schema.PreActResNet(depth=10, width=4)
+    config = networks.PreActResNet(depth=10, width=4)
     model = build(config, channels=3, classes=4, normalisation=NORMALISATION).eval()
     assert isinstance(model, PreActResNet)
     return model

@@ -13,7 +13,7 @@ from robustfront import losses
 from robustfront.config import schema
 from robustfront.data.store import Split
 from robustfront.errors import Interrupted
-from robustfront.methods import load_methods
+from robustfront.methods import methods
 from robustfront.methods.base import Setting, Surroundings
 from robustfront.methods.lookahead import step_of
 from robustfront.methods.weighting import image_features
@@ -32,7 +32,7 @@ class Lesson:
     def __init__(self, *, faithful: bool, temperature: float = 0.7, nesterov: bool = False) -> None:
         torch.manual_seed(0)
         self.model = Convolutional().double()
-        entry = load_methods()["caat"].method
+        entry = methods["caat"].method
         params = {
             "threat": {"eps": 0.05},
             "attack": {"steps": 3, "step_size": 0.02, "start": "gaussian"},
@@ -346,7 +346,7 @@ def test_two_epochs_reduce_the_loss_and_log_the_mixture(precision: str) -> None:
 
 
 def test_cost_counts_both_attacks_and_the_look_ahead() -> None:
-    entry = load_methods()["caat"].method
+    entry = methods["caat"].method
     params = {"threat": {"eps": 0.1}, "attack": {"steps": 10, "step_size": 0.1}}
     model = entry.Params.model_validate
     assert entry.units(model(params | {"meta_every": 10**9})) == pytest.approx(41 + 9)

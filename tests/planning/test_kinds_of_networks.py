@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from robustfront.config.evaluations import Evaluation
-from robustfront.config.schema import PreActResNet
+from robustfront.config.networks import PreActResNet
 from robustfront.planning import Plan, load_plan
 from small_params import STUDY, complaint, tree
 from study_files import write

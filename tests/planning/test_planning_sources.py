@@ -12,8 +12,11 @@ import pytest
 
 import robustfront
 from robustfront.config.evaluations import AutoAttackEvaluation, PGDEvaluation
-from robustfront.methods import load_methods
-from robustfront.methods.base import Entry, Method, Registry
+from robustfront.config.networks import PreActResNet
+from robustfront.config.optimizers.sgd import SGD
+from robustfront.config.schedules.constant import ConstantSchedule
+from robustfront.methods import methods
+from robustfront.methods.base import Entry, Method
 from robustfront.planning import sources
 
 PGD = {"steps": 1, "step_size": 0.1}
@@ -36,13 +39,14 @@ def package(tmp_path, monkeypatch) -> Any:
     forget()
 
 
-def training(method: str, methods: Registry | None = None) -> str:
-    run: Any = SimpleNamespace(method=method)
-    return sources.training_code(run, methods or load_methods())
+def training(method: str) -> str:
+    settings = SimpleNamespace(optimizer=SGD(lr=0.1), schedule=ConstantSchedule())
+    run: Any = SimpleNamespace(method=method, model=PreActResNet(), training=settings)
+    return sources.training_code(run, methods)
 
 
 def evaluation(attack: Any) -> str:
-    return sources.evaluation_code(SimpleNamespace(attack=attack))
+    return sources.evaluation_code(SimpleNamespace(attack=attack), PreActResNet())
 
 
 def digests() -> dict[str, str]:
@@ -54,7 +58,7 @@ def digests() -> dict[str, str]:
     for engine in ("reference", "fast"):
         found[engine] = evaluation(AutoAttackEvaluation(engine=engine))
     for kind in ("landscape", "null-space", "path"):
-        found[kind] = sources.analysis_code(SimpleNamespace(kind=kind))
+        found[kind] = sources.analysis_code(SimpleNamespace(kind=kind), PreActResNet())
     return found
 
 
@@ -78,6 +82,9 @@ ALL = TRAININGS | EVALUATIONS | ANALYSES
         ("data/store.py", ALL),
         ("training/loop.py", TRAININGS),
         ("training/optimizers/sgd.py", TRAININGS),
+        ("training/optimizers/adam.py", set()),
+        ("config/schedules/cosine.py", set()),
+        ("config/schedules/constant.py", TRAININGS),
         ("methods/base.py", TRAININGS),
         ("methods/parts.py", TRAININGS - {"standard"}),
         ("methods/npat.py", {"npgd"}),
@@ -160,7 +167,7 @@ def test_every_kind_of_attack_and_analysis_has_a_digest() -> None:
     names = {name: found[name] for name in found if name != "clean"}
     assert len({*names.values()}) == len(names)
     with pytest.raises(KeyError):
-        sources.analysis_code(SimpleNamespace(kind="nonsense"))
+        sources.analysis_code(SimpleNamespace(kind="nonsense"), PreActResNet())
 
 
 def test_names_of_lazy_packages_lead_to_their_modules(package) -> None:
@@ -202,12 +209,12 @@ def test_digest_sees_the_file_of_a_users_method_and_what_it_uses(package, tmp_pa
     path.write_text("from robustfront.methods.npat import NPGD\nclass Mine(NPGD): ...\n")
     monkeypatch.setattr(sources.inspect, "getfile", lambda kind: str(path))
     mine = type("Mine", (Method,), {"__module__": "robustfront_extension_0123"})
-    methods = Registry({"mine": Entry("mine", mine, "", lambda params: "mine")})
-    found = [training("mine", methods)]
+    monkeypatch.setattr(methods, "entries", {"mine": Entry("mine", mine, "", lambda params: "mine")})
+    found = [training("mine")]
     for edited in (path, package / "methods" / "npat.py", package / "methods" / "caat.py"):
         edited.write_text(edited.read_text() + "\nMORE = 1\n")
         forget()
-        found.append(training("mine", methods))
+        found.append(training("mine"))
     assert found[0] != found[1] != found[2] == found[3]
 
 
@@ -228,17 +235,20 @@ def test_it_is_quick_and_imports_neither_torch_nor_what_it_reads() -> None:
     code = """
 import sys, time
 from types import SimpleNamespace as N
-from robustfront.methods import load_methods
+from robustfront.config.networks import PreActResNet
+from robustfront.config.optimizers.sgd import SGD
+from robustfront.config.schedules.constant import ConstantSchedule
+from robustfront.methods import methods
 from robustfront.planning import sources
-methods = load_methods()
 before = set(sys.modules)
 started = time.process_time()
-names = [*methods.entries]
-for name in names: sources.training_code(N(method=name), methods)
-for kind in ("clean", "pgd", "autoattack", "masking"): sources.evaluation_code(N(attack=N(kind=kind)))
-for kind in sources._ANALYSES: sources.analysis_code(N(kind=kind))
+names, model = [*methods.entries], PreActResNet()
+settings = N(optimizer=SGD(lr=0.1), schedule=ConstantSchedule())
+for name in names: sources.training_code(N(method=name, model=model, training=settings), methods)
+for kind in ("clean", "pgd", "autoattack", "masking"): sources.evaluation_code(N(attack=N(kind=kind)), model)
+for kind in sources._ANALYSES: sources.analysis_code(N(kind=kind), model)
 cold = time.process_time() - started
-for _ in range(5000): sources.training_code(N(method="npgd"), methods)
+for _ in range(5000): sources.training_code(N(method="npgd", model=model, training=settings), methods)
 print(cold, time.process_time() - started - cold, "torch" in sys.modules, len(set(sys.modules) - before))
 """
     best = [9.0, 9.0]

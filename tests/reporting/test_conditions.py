@@ -6,7 +6,8 @@ import pytest
 
 from finished_study import CLASSES, FinishedStudy
 from robustfront.config.evaluations import FINAL, WORST_CASE, PGDEvaluation, Suite
-from robustfront.config.schema import PreActResNet, Threat
+from robustfront.config.networks import PreActResNet
+from robustfront.config.schema import Threat
 from robustfront.evaluation import outcomes
 from robustfront.evaluation.outcomes import Evaluated, fell, rate
 from robustfront.reporting.columns import Column

@@ -86,7 +86,7 @@ def seen(run: Run, folder: Path, store: Any, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(reestimation, "reestimate", watched)
     again = reestimation.with_statistics(
-        run, run.model.batch_norm, load_weights(folder / "model.safetensors"), store
+        run, run.model.statistics, load_weights(folder / "model.safetensors"), store
     )
     stored = load_weights(folder / "model.safetensors")
     assert all(torch.equal(value, stored[name]) for name, value in again.items())

@@ -50,7 +50,7 @@ def _analyse(planned: PlannedRun, analysis: PlannedAnalysis, layout: Layout, dev
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "torch": torch.__version__,
         "made_from": made_from,
-        "sources": analysis_code(analysis.config),
+        "sources": analysis_code(analysis.config, planned.config.model),
     }
     plain = {name: array.detach().cpu().contiguous().numpy() for name, array in arrays.items()}
     records.save(records.Record(plain, facts, about), layout.analysis(planned.id, analysis.id))

@@ -1,5 +1,7 @@
 """A network that looks at the whole batch, for attacks that leave images out as they fall."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -20,8 +22,12 @@ class InCompany(View):
         self.company = company
 
     def features(self, x: Tensor) -> Tensor:
-        found = [
-            self.network.features(torch.cat([part, self.company[len(part) :].to(part.dtype)]))[: len(part)]
-            for part in x.split(len(self.company))
-        ]
-        return torch.cat(found)
+        return self._in_batches(self.network.features, x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._in_batches(self.network, x)
+
+    def _in_batches(self, passes: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        size = len(self.company)
+        batches = [(part, self.company[len(part) :].to(part.dtype)) for part in x.split(size)]
+        return torch.cat([passes(torch.cat([part, rest]))[: len(part)] for part, rest in batches])

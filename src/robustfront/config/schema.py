@@ -5,15 +5,14 @@ the field descriptions. Nothing in this module computes.
 """
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, Strict, model_validator
 
-from robustfront.config.batch_norm import BatchNorm, Tracked
 from robustfront.config.lasting import Config, added
-from robustfront.config.optimizers import SGD, Adam, AdamW
+from robustfront.config.networks import Model
+from robustfront.config.optimizers import Optimizer
 from robustfront.config.quantities import (
     Count,
     Flag,
@@ -23,13 +22,7 @@ from robustfront.config.quantities import (
     ProperFraction,
     Seed,
 )
-from robustfront.config.schedules import (
-    ConstantSchedule,
-    CosineSchedule,
-    KnotSchedule,
-    OneCycleSchedule,
-    StepSchedule,
-)
+from robustfront.config.schedules import Schedule
 
 
 # --------------------------------------------------------------------------------------------- data
@@ -80,15 +73,15 @@ class NoAugmentation(Config):
     kind: Literal["none"] = "none"
 
 
-def _unless_said(kind: str) -> BeforeValidator:
+def _crop_flip_unless_said(data: Any) -> Any:
     """A mapping without a kind is of the first there was."""
-    return BeforeValidator(lambda data: {"kind": kind, **data} if isinstance(data, Mapping) else data)
+    return {"kind": "crop-flip", **data} if isinstance(data, Mapping) else data
 
 
 Augmentation = Annotated[
     CropFlip | CropFlipRotate | NoAugmentation,
     Field(discriminator="kind"),
-    _unless_said("crop-flip"),
+    BeforeValidator(_crop_flip_unless_said),
 ]
 
 
@@ -123,57 +116,6 @@ class Dataset(Config):
     splits: Splits
     normalisation: Normalisation
     augmentation: Augmentation = CropFlip()
-
-
-# -------------------------------------------------------------------------------------------- model
-class PreActResNet(Config):
-    """Pre-activation residual network for small images (He et al. 2016), 3x3 stem without pooling."""
-
-    arch: Literal["preact_resnet"] = "preact_resnet"
-    depth: Literal[10, 18, 34] = Field(18, description="10, 18, 34: 1, 2, (3, 4, 6, 3) blocks per stage")
-    width: Count = Field(64, description="channels of the first stage; doubles at each later one")
-    final_norm: Flag = Field(True, description="batch norm + ReLU after the last block, before pooling")
-    hidden: Count | None = Field(
-        None,
-        description="width of an extra linear layer before the head; 2x: twice that of the features it gets; "
-        "null: none",
-    )
-    pretrained: Literal["imagenet"] | None = Field(None, description="initial weights; null: from scratch")
-    batch_norm: BatchNorm = added(Tracked(), before=Tracked())
-
-    usual: ClassVar[float | None] = None
-    """The condition that is assumed where none is told; None: the network takes none."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def hidden_in_widths_of_the_features(cls, data: Any) -> Any:
-        if isinstance(data, dict) and re.fullmatch("[1-9][0-9]*x", str(data.get("hidden"))):
-            width = data.get("width", cls.model_fields["width"].default)
-            if isinstance(width, int):
-                return data | {"hidden": int(data["hidden"][:-1]) * 8 * width}
-        return data
-
-    @model_validator(mode="after")
-    def pretrained_weights_exist(self) -> "PreActResNet":
-        if self.pretrained is not None and (self.depth, self.width) != (18, 64):
-            raise ValueError(
-                f"pretrained: {self.pretrained} weights exist for depth 18, width 64, not for depth "
-                f"{self.depth}, width {self.width}; change these or set `pretrained: null`"
-            )
-        return self
-
-    @property
-    def feature_count(self) -> int:
-        """D, the width of the features that the head gets."""
-        return self.hidden or 8 * self.width
-
-    @property
-    def looks_at_batches(self) -> bool:
-        """Whether the trained network's answer to an image depends on the others of its batch."""
-        return self.batch_norm.kind == "untracked"
-
-
-Model = PreActResNet
 
 
 # ------------------------------------------------------------------------------- attacks and threats
@@ -221,17 +163,6 @@ class Ascent(Config):
 
 
 # ----------------------------------------------------------------------------------------- training
-Optimizer = Annotated[
-    SGD | Adam | AdamW,
-    Field(discriminator="kind"),
-    _unless_said("sgd"),
-]
-Schedule = Annotated[
-    StepSchedule | CosineSchedule | OneCycleSchedule | ConstantSchedule | KnotSchedule,
-    Field(discriminator="kind"),
-]
-
-
 class Validation(Config):
     """How an epoch is judged on the validation images; never on test images."""
 

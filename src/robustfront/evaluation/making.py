@@ -51,7 +51,8 @@ def make(
         for key, evaluation in evaluations.items():
             if evaluation.split not in subjects:
                 subjects[evaluation.split] = Subject.of(model, getattr(store, evaluation.split), chosen)
-            code = evaluation_code(evaluation)  # batches that other code left are not recalled
+            # Batches that other code left are not recalled.
+            code = evaluation_code(evaluation, planned.config.model)
             memory = Memory(work / key, f"{planned.id}/{key}/{code}/{sorted(made_from.items())}")
             found = _with_a_bar(f"{planned.id} {key}", subjects[evaluation.split], evaluation, memory)
             seconds = round(found.record["seconds"] + memory.spared, 3)

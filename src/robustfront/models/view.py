@@ -25,5 +25,9 @@ class View(Classifier):
     def head(self) -> nn.Linear:  # type: ignore[override]
         return self.network.head
 
+    @property
+    def classes(self) -> int:
+        return self.network.classes
+
     def segments(self) -> list[nn.Module]:
         return self.network.segments()

@@ -12,7 +12,6 @@ from robustfront.config.evaluations import (
 )
 from robustfront.config.identity import restored
 from robustfront.config.schema import Dataset
-from robustfront.models import cost
 from robustfront.planning.datasets import SHAPES, split_images, test_images, train_images
 from robustfront.planning.plan import Plan, PlannedRun
 
@@ -28,10 +27,6 @@ START_SECONDS = 4
 REPORT_SECONDS, CURVES_SECONDS = 30, 1.3
 """Of a study's notebook and page; of each run's training curves (measured on one core)."""
 
-ACTIVATION_BYTES = 0.35
-"""Kept for a backward pass, per FLOP of a forward pass and times the width (measured: 0.21 to 0.33, float32).
-The FLOP that an activation takes are proportional to the channels below it, so the width divides."""
-
 WEIGHT_COPIES = 7
 """In memory: weights, gradients, those before the step, momentum, average, the best ones so far, and a
 checkpoint being written."""
@@ -39,13 +34,13 @@ checkpoint being written."""
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run takes. None where that depends on files of the user's own."""
+    """What a run takes. None where that depends on files of the user's own, or nobody knows."""
 
     run: PlannedRun
     train_seconds: float | None
     evaluation_seconds: float | None
     memory_bytes: float | None
-    disk_bytes: float
+    disk_bytes: float | None
 
 
 def estimate(plan: Plan) -> list[Cost]:
@@ -68,7 +63,7 @@ def evaluation_units(evaluation: Evaluation, images: int) -> float:
 
 
 def analysis_seconds(plan: Plan) -> float:
-    """Arithmetic of all analyses of the plan, data of unknown size left out."""
+    """Arithmetic of all analyses of the plan, data and networks of unknown size left out."""
     total = 0.0
     for run_id, analysis_id in plan.analysis_jobs:
         config, dataset = plan.runs[run_id].config, plan.runs[run_id].config.dataset
@@ -76,7 +71,7 @@ def analysis_seconds(plan: Plan) -> float:
         if shape is not None and images is not None:
             sizes = {"channels": shape.channels, "size": shape.size, "classes": shape.classes}
             units = analysis_units(plan.analyses[analysis_id].config, images)
-            total += units * cost.forward_flops(config.model, **sizes)
+            total += units * (config.model.forward_flops(**sizes) or 0)
     return total / (plan.throughput.gflops * 1e9)
 
 
@@ -111,13 +106,15 @@ def _cost(plan: Plan, run: PlannedRun) -> Cost:
     training, validation = config.training, config.training.validation
     shape = SHAPES.get(dataset.source)
     size = {"channels": len(dataset.normalisation.mean), "classes": shape.classes if shape else 10}
-    weights = 4 * cost.parameters(config.model, **size)
+    parameters = config.model.parameters(**size)
+    weights = None if parameters is None else 4 * parameters
     train, test, stored = train_images(dataset), test_images(dataset), image_bytes(dataset)
     if shape is None or train is None or test is None or stored is None:
         return Cost(run, None, None, None, weights)
+    forward = config.model.forward_flops(size=shape.size, **size)
+    kept = config.model.activation_bytes(size=shape.size, **size)
     method = plan.methods[config.method].method
     params = restored(method.Params, config.params)
-    forward = cost.forward_flops(config.model, size=shape.size, **size)
     judging = 1 + (2 * validation.attack.steps * validation.attack.restarts if validation.attack else 0)
     per_validation_image = judging / validation.every + method.validation_units(params)
     epoch = (
@@ -129,13 +126,14 @@ def _cost(plan: Plan, run: PlannedRun) -> Cost:
         for wanted in plan.evaluations[run.id].values()
     )
     batches = 2 if method.budget == "adversarial" else 1  # clean and adversarial images, before one backward
-    activations = batches * training.batch_size * forward * ACTIVATION_BYTES / config.model.width
     copies = WEIGHT_COPIES + len(method.averages(params))
     second = plan.throughput.gflops * 1e9
     return Cost(
         run,
-        train_seconds=training.epochs * epoch * forward / second,
-        evaluation_seconds=evaluation * forward / second,
-        memory_bytes=activations + copies * weights + stored,
+        train_seconds=None if forward is None else training.epochs * epoch * forward / second,
+        evaluation_seconds=None if forward is None else evaluation * forward / second,
+        memory_bytes=None
+        if kept is None or weights is None
+        else batches * training.batch_size * kept + copies * weights + stored,
         disk_bytes=weights,
     )

@@ -1,28 +1,33 @@
 """Whether networks, budgets and evaluations fit the data they get, as far as sizes are known beforehand."""
 
-import math
 from collections.abc import Iterable
 
 from robustfront.config.analyses import PathAnalysis
 from robustfront.config.evaluations import SplitName, Suite
 from robustfront.config.experiment import Scale
-from robustfront.config.schema import Dataset, Model, Training
+from robustfront.config.networks import NetworkConfig
+from robustfront.config.schema import Dataset, Training
 from robustfront.errors import ConfigError
 from robustfront.planning.datasets import SHAPES, split_images, train_images
 from robustfront.planning.study import PlannedRun
 
 
-def check_null_space(model: Model, dataset: Dataset, where: str, needed_by: str) -> None:
+def check_null_space(model: NetworkConfig, dataset: Dataset, where: str, needed_by: str) -> None:
     """ConfigError if a head of full rank on the network's features cannot have a null space."""
-    shape = SHAPES.get(dataset.source)
-    if shape is None or model.feature_count > shape.classes:
+    shape, features = SHAPES.get(dataset.source), model.feature_count
+    if features == 0:
+        raise ConfigError(
+            f"{where}: model.arch = '{model.arch}': gives logits alone, and {needed_by} needs its features; "
+            "choose another network"
+        )
+    if shape is None or features is None or features > shape.classes:
         return
-    key, value, least = "width", model.width, math.ceil((shape.classes + 1) / 8)
-    if model.hidden is not None:
-        key, value, least = "hidden", model.hidden, shape.classes + 1
+    key, advice = f"arch = '{model.arch}'", "choose a network with more features than classes"
+    if wider := model.widening(shape.classes + 1):
+        key, advice = f"{wider[0]} = {getattr(model, wider[0])}", f"use {wider[1]} or more"
     raise ConfigError(
-        f"{where}: model.{key} = {value}: its head maps {model.feature_count} features to {shape.classes} "
-        f"classes and has no null space, which {needed_by} needs; use {least} or more"
+        f"{where}: model.{key}: its head maps {features} features to {shape.classes} classes and has no null "
+        f"space, which {needed_by} needs; {advice}"
     )
 
 

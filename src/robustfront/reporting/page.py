@@ -155,14 +155,14 @@ def _run_facts(plan: StudyPlan, run: PlannedRun, record: Mapping[str, Any]) -> d
     start = f"run {' = '.join(parent.names) or parent.id}" if parent else record.get("initial_weights")
     kept, seconds, speed = (record.get(key) for key in ("selected_epoch", "seconds", "images_per_second"))
     memory = record.get("peak_memory_bytes")
-    unusual = any(other.config.model.batch_norm.kind != "tracked" for other in plan.runs.values())
+    unusual = any(other.config.model.statistics.kind != "tracked" for other in plan.runs.values())
     return {
         "starts from": start or UNKNOWN,
         "kept epoch": f"{kept} of {run.config.training.epochs}" if kept else UNKNOWN,
         "training steps": wording.duration(seconds) if seconds else UNKNOWN,
         "images/s": f"{speed:,.0f}" if speed else UNKNOWN,
         "peak memory": wording.size(memory) if memory else UNKNOWN,
-    } | ({"batch norm": wording.batch_norm(run.config.model.batch_norm)} if unusual else {})
+    } | ({"batch norm": wording.batch_norm(run.config.model.statistics)} if unusual else {})
 
 
 def _dataset(dataset: Dataset, stored: Mapping[str, Any], published_as: str) -> str:

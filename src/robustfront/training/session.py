@@ -24,7 +24,7 @@ from robustfront.data.store import Store, load
 from robustfront.devices import enough_memory
 from robustfront.errors import ArtefactError, ConfigError
 from robustfront.jobs import stop_signals, workplace
-from robustfront.methods import Registry
+from robustfront.methods import Methods
 from robustfront.methods.base import Setting
 from robustfront.models import Classifier, build, nullspace, weights
 from robustfront.models.batch_norm import forget_statistics
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 def train(
     planned: PlannedRun,
-    methods: Registry,
+    methods: Methods,
     layout: Layout,
     device: torch.device,
     world: World = ALONE,
@@ -76,7 +76,7 @@ def train(
 
 def _train(
     planned: PlannedRun,
-    methods: Registry,
+    methods: Methods,
     layout: Layout,
     device: torch.device,
     world: World,
@@ -112,12 +112,7 @@ def _train(
 
         outcome = trainer.fit(Watcher(save, lambda: bool(stop), progress))
     if world.first:
-        facts: dict[str, Any] = {}
-        batch_norm = planned.config.model.batch_norm
-        if isinstance(batch_norm, Reestimated):
-            outcome.weights = with_statistics(planned.config, batch_norm, outcome.weights, store)
-            facts["re_estimated"] = {"batches": batch_norm.batches, "augmented": False}
-        facts |= {
+        facts = {
             "made_from": made_from,
             "sources": sources,
             "started": started.isoformat(timespec="seconds"),
@@ -126,6 +121,12 @@ def _train(
             "compiled": compiled,
             "economies": trainer.gradients.economies,
         }
+        if planned.config.training.precision == "bf16":
+            facts["bf16_attacks"] = "folded copy" if trainer.model.folds else "plain autocast"
+        batch_norm = planned.config.model.statistics
+        if isinstance(batch_norm, Reestimated):
+            outcome.weights = with_statistics(planned.config, batch_norm, outcome.weights, store)
+            facts["re_estimated"] = {"batches": batch_norm.batches, "augmented": False}
         _write(planned, outcome, layout, device, facts)
 
 
@@ -138,7 +139,7 @@ def _made_from(planned: PlannedRun, layout: Layout) -> dict[str, str]:
 
 
 def _trainer(
-    planned: PlannedRun, methods: Registry, layout: Layout, store: Store, device: torch.device, world: World
+    planned: PlannedRun, methods: Methods, layout: Layout, store: Store, device: torch.device, world: World
 ) -> Trainer:
     run = planned.config
     kind = methods[run.method].method
@@ -155,7 +156,7 @@ def _trainer(
         normalisation=run.dataset.normalisation,
         weights=layout.run(run.init) / "model.safetensors" if run.init else None,
     )
-    if isinstance(run.model.batch_norm, Reestimated):
+    if isinstance(run.model.statistics, Reestimated):
         forget_statistics(model)
     model.to(device).to(memory_format=torch.channels_last)
     null_space = _null_space(layout.projector(run.projector), model) if run.projector else None

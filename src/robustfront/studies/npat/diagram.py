@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from robustfront.config.networks import PreActResNet
 from robustfront.reporting import wording
 from robustfront.reporting.drawing import BLACK, GREY, VERMILION, styled
 from robustfront.reporting.planned import PlannedRun
@@ -172,7 +173,9 @@ def _standard(runs: Sequence[PlannedRun]) -> str:
     config = runs[0].config
     of_all_seeds = dict.fromkeys(name for run in runs for name in run.names)
     names = textwrap.fill(", ".join(of_all_seeds), 32, break_on_hyphens=False)
-    network = f"PreActResNet-{config.model.depth}, width {config.model.width}"
+    network = config.model.arch
+    if isinstance(config.model, PreActResNet):
+        network = f"PreActResNet-{config.model.depth}, width {config.model.width}"
     return f"standard training\n{names}\n{network}\nSGD, {config.training.epochs} epochs"
 
 
