@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from robustfront.config.lasting import restored
 from robustfront.config.schema import Run
 from robustfront.data.store import load
-from robustfront.methods import load_methods
+from robustfront.methods import methods
 from robustfront.models import Classifier, build
 from robustfront.models.batch_norm import batch_statistics_layers, forget_statistics
 from robustfront.models.weights import load_weights
@@ -30,7 +30,7 @@ def trained(project: Project, batch_norm: dict[str, Any]) -> tuple[Run, Path]:
     content["dataset"]["augmentation"]["pad"] = 1
     run = restored(Run, content)
     planned = PlannedRun(f"st-{batch_norm['kind']}", run, planned.dataset_id, ["st"])
-    session.train(planned, load_methods(), project.layout, torch.device("cpu"))
+    session.train(planned, methods, project.layout, torch.device("cpu"))
     return run, project.layout.run(planned.id)
 
 
