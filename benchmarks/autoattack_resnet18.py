@@ -22,7 +22,7 @@ from torch import Tensor
 from robustfront.attacks import Ball
 from robustfront.attacks.autoattack import autoattack
 from robustfront.attacks.standard import ensemble
-from robustfront.config.evaluations import AutoAttackEvaluation
+from robustfront.config.attacks.autoattack import AutoAttackEvaluation
 from robustfront.config.networks import PreActResNet
 from robustfront.config.schema import Normalisation, Threat
 from robustfront.models import build

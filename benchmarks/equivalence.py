@@ -22,7 +22,8 @@ from benchmarks.images import ROOT
 from robustfront import attacks
 from robustfront.attacks import Ball
 from robustfront.config import networks, schema
-from robustfront.config.evaluations import FINAL, PGDEvaluation
+from robustfront.config.attacks.pgd import PGDEvaluation
+from robustfront.config.evaluations import FINAL
 from robustfront.config.params import Scale, load_params
 from robustfront.data.augment import to_float
 from robustfront.data.store import Store, load, prepare

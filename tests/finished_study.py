@@ -17,14 +17,9 @@ import pytest
 import robustfront
 from robustfront.analysis import records
 from robustfront.artefacts import Layout, write_json, write_text
-from robustfront.config.evaluations import (
-    FINAL,
-    MASKING,
-    AutoAttackEvaluation,
-    PGDEvaluation,
-    Suite,
-    of_suite,
-)
+from robustfront.config.attacks.autoattack import AutoAttackEvaluation
+from robustfront.config.attacks.pgd import PGDEvaluation
+from robustfront.config.evaluations import FINAL, MASKING, Suite, of_suite
 from robustfront.config.experiment import Scale
 from robustfront.config.networks import PreActResNet
 from robustfront.config.optimizers.sgd import SGD

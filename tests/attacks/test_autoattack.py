@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from robustfront.attacks import Ball
 from robustfront.attacks.autoattack import autoattack, batch_statistics_layers, square
-from robustfront.config.evaluations import AutoAttackEvaluation
+from robustfront.config.attacks.autoattack import AutoAttackEvaluation
 from robustfront.config.schema import Normalisation, Threat
 from robustfront.errors import ConfigError
 from small_autoattack import limit

@@ -40,10 +40,9 @@ def dataset_id(dataset: Dataset) -> str:
 
 def evaluation_id(evaluation: Evaluation) -> str:
     """Identity of one attack, on whichever run. Names that users give to attacks and outcomes are no part."""
-    attack, decisive = evaluation.attack, content(evaluation)
-    if attack.kind == "pgd":
-        decisive["attack"]["also"] = sorted(set(attack.also.values()))
-    if attack.kind != "autoattack":  # the others draw their random numbers image by image
+    attack = evaluation.attack
+    decisive = content(evaluation) | {"attack": attack.identity}
+    if not attack.draws_by_batch:
         del decisive["batch_size"]
     return f"{attack.label}-{digest(decisive, 6)}"
 

@@ -13,25 +13,20 @@ from torch import Tensor
 
 import robustfront
 from robustfront.attacks import Ball
-from robustfront.attacks.autoattack import autoattack
 from robustfront.attacks.engine import Runner
 from robustfront.config.evaluations import (
     FINAL,
-    AutoAttackEvaluation,
     CleanEvaluation,
     Evaluation,
-    EvaluationAttack,
     MaskingEvaluation,
 )
-from robustfront.evaluation import masking
-from robustfront.evaluation.batches import ascend, judge
+from robustfront.config.registry import resolve
+from robustfront.evaluation.batches import judge
 from robustfront.evaluation.comparisons import Verdict
 from robustfront.evaluation.outcomes import SCHEMA, Evaluated, fell, rate
 from robustfront.evaluation.room import Room
 from robustfront.evaluation.subject import Clean, Subject
-
-Progress = Callable[[str, int, int], None]
-"""Called as (part of the attack, images done, images in all)."""
+from robustfront.evaluation.target import Progress, Target
 
 
 def evaluate(
@@ -69,8 +64,8 @@ def evaluate(
                 found = _as_they_are(subject, evaluation.seed, clean)
             case MaskingEvaluation():
                 found = Evaluated(None, None, {"masking": _checks(subject, evaluation, clean, room)})
-            case attack:
-                found = _attacked(subject, evaluation, attack, clean, room, progress, runner)
+            case _:
+                found = _attacked(subject, evaluation, clean, room, progress, runner)
     about = {
         "evaluation": evaluation.model_dump(mode="json"),
         "seconds": round(time.perf_counter() - began, 3),
@@ -96,7 +91,8 @@ def _as_they_are(subject: Subject, seed: int, clean: Clean) -> Evaluated:
 def _checks(subject: Subject, evaluation: Evaluation, clean: Clean, room: Room) -> list[Verdict]:
     order = subject.order(evaluation.seed)
     able = order[(clean.prediction == subject.y)[order]]
-    return masking.of_model(
+    checks: Callable[..., list[Verdict]] = resolve(evaluation.attack.made_by, type(evaluation.attack))
+    return checks(
         subject.model,
         subject.x[able],
         subject.y[able],
@@ -110,7 +106,6 @@ def _checks(subject: Subject, evaluation: Evaluation, clean: Clean, room: Room) 
 def _attacked(
     subject: Subject,
     evaluation: Evaluation,
-    attack: EvaluationAttack,
     clean: Clean,
     room: Room,
     progress: Progress,
@@ -120,12 +115,14 @@ def _attacked(
     carried = (clean.prediction != y) & ball.contains(x, x)
     seen = subject.order(evaluation.seed)[: evaluation.samples].sort().values
     attacked = seen[~carried[seen]]
-    x_adv = _craft(subject, attacked, evaluation, attack, ball, room, progress, runner)
+    x_adv = _craft(subject, attacked, evaluation, ball, room, progress, runner)
     parts = []
     for outcome, crafted in x_adv.items():
         outside = int((~ball.contains(crafted, x[attacked])).sum())
         if outside:
-            raise RuntimeError(f"{attack.label} left the ball on {outside} of {len(crafted)} images")
+            raise RuntimeError(
+                f"{evaluation.attack.label} left the ball on {outside} of {len(crafted)} images"
+            )
         prediction, loss = clean.prediction.clone(), clean.loss.clone()
         prediction[attacked], loss[attacked] = judge(subject.model, crafted, y[attacked], room)
         parts.append(_rows(outcome, seen, y, prediction, loss, carried))
@@ -141,45 +138,28 @@ def _craft(
     subject: Subject,
     attacked: Tensor,
     evaluation: Evaluation,
-    attack: EvaluationAttack,
     ball: Ball,
     room: Room,
     progress: Progress,
     runner: Callable[[str], Runner],
 ) -> dict[str, Tensor]:
     """Outcome -> x' of the images at the positions `attacked`."""
-    model, x, labels = subject.model, subject.x[attacked], subject.y[attacked]
-    progress(attack.label, 0, len(x))
-    if not isinstance(attack, AutoAttackEvaluation):
-        return ascend(
-            model,
-            x,
-            labels,
-            attacked,
-            ball,
-            attack,
-            seed=evaluation.seed,
-            room=room,
-            run=runner(attack.label),
-            done=lambda images: progress(attack.label, images, len(x)),
-        )
-
-    def work(batch_size: int) -> Tensor:
-        return autoattack(
-            model,
-            x,
-            labels,
-            ball,
-            attack=attack,
-            seed=evaluation.seed,
-            batch_size=batch_size,
-            run=runner(f"{attack.label}-{batch_size}"),
-            report=progress,
-        )
-
-    x_adv = room.whole(len(x), work)
-    progress(attack.label, len(x), len(x))
-    return {FINAL: x_adv}
+    attack = evaluation.attack
+    target = Target(
+        attack.label,
+        subject.model,
+        subject.x[attacked],
+        subject.y[attacked],
+        attacked,
+        ball,
+        evaluation.seed,
+        room,
+        runner,
+        progress,
+    )
+    target.done(0)
+    make: Callable[..., dict[str, Tensor]] = resolve(attack.made_by, type(attack))
+    return make(attack, target)
 
 
 def _rows(

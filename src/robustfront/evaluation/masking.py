@@ -16,16 +16,15 @@ from torch import Tensor
 
 from robustfront.attacks import Ball, input_gradient
 from robustfront.attacks.autoattack import batch_statistics_layers, square
-from robustfront.config.evaluations import FINAL, PGDEvaluation
+from robustfront.config.attacks import FINAL
+from robustfront.config.attacks.pgd import PGDEvaluation
+from robustfront.config.evaluations import MASKING_IMAGES
 from robustfront.evaluation.batches import ascend, judge
 from robustfront.evaluation.comparisons import Verdict, not_weaker, verdict
 from robustfront.evaluation.room import Room
 
 if TYPE_CHECKING:
     from robustfront.models import Classifier
-
-IMAGES = 128
-"""Images that `of_model` looks at: about 550 forward passes each, against AutoAttack's 9,798."""
 
 STEPS, MORE_STEPS, QUERIES = 20, 50, 300
 TOLERATED_ZEROS = 0.01
@@ -35,7 +34,7 @@ TOLERATED_ZEROS = 0.01
 def of_model(
     model: Classifier, x: Tensor, labels: Tensor, positions: Tensor, ball: Ball, *, seed: int, room: Room
 ) -> list[Verdict]:
-    """The checks, on the first `IMAGES` of the given images, all classified correctly by the model.
+    """The checks, on the first `MASKING_IMAGES` of the given images, all classified correctly by the model.
 
     The reference attack is PGD with 20 steps of eps / 8 from a uniform start. Square is left out where the
     clip is not `image`, which it cannot respect. If predictions depend on the rest of the batch, nothing else
@@ -48,7 +47,9 @@ def of_model(
         return verdicts
     if len(x) == 0:
         return [*verdicts, verdict("images to attack", False, "no test image is classified correctly")]
-    target = _Target(model, x[:IMAGES], labels[:IMAGES], positions[:IMAGES], seed, room)
+    target = _Target(
+        model, x[:MASKING_IMAGES], labels[:MASKING_IMAGES], positions[:MASKING_IMAGES], seed, room
+    )
     shorter = f"PGD-{STEPS}", target.pgd(ball, STEPS)
     longer = f"PGD-{MORE_STEPS}", target.pgd(ball, MORE_STEPS)
     verdicts += [_gradients(target), not_weaker("more steps not weaker", *longer, *shorter)]

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from robustfront.config.analyses import PathAnalysis
 from robustfront.config.evaluations import SplitName
 from robustfront.config.experiment import Scale
 from robustfront.config.networks import NetworkConfig
@@ -53,9 +52,9 @@ def check_samples(scale: Scale, datasets: Iterable[Dataset], where: str) -> None
         for attack, count in suite.samples.items()
     ]
     wanted += [
-        (f"analyses.{name}.image", analysis.image, analysis.image + 1, "test")
+        (f"analyses.{name}.{key}", position, position + 1, "test")
         for name, analysis in scale.analyses.items()
-        if isinstance(analysis, PathAnalysis)
+        for key, position in analysis.positions.items()
     ]
     for dataset in datasets:
         for key, value, needed, split in wanted:
