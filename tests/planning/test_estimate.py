@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from robustfront.config.evaluations import MASKING_UNITS, Suite, of_suite
+from robustfront.config.images import Normalisation
 from robustfront.config.networks import PreActResNet
 from robustfront.config.networks.preact_resnet import ACTIVATION_BYTES
-from robustfront.config.schema import Normalisation
 from robustfront.evaluation import masking
 from robustfront.models import build
 from robustfront.planning import estimate as module

@@ -3,8 +3,9 @@ import pytest
 from robustfront.config.attacks.autoattack import AutoAttackEvaluation
 from robustfront.config.attacks.pgd import PGDEvaluation
 from robustfront.config.evaluations import Suite
+from robustfront.config.images import Normalisation
 from robustfront.config.quantities import length
-from robustfront.config.schema import Normalisation, Threat
+from robustfront.config.schema import Threat
 from robustfront.reporting import wording
 
 

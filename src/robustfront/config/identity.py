@@ -74,6 +74,6 @@ _TRAINING_ONLY = {"name", "normalisation", "augmentation"}
 def _identity(dataset: Dataset) -> dict[str, Any]:
     """Without the place of files that a checksum pins."""
     found = content(dataset)
-    if dataset.source != "npz" or dataset.checksums is not None:
+    if not dataset.of_the_user or dataset.checksums is not None:
         del found["path"]
     return found | (_DRAWN if dataset.splits.test_limit is not None else {})

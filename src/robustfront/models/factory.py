@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from robustfront.config.images import Normalisation
 from robustfront.config.networks import NetworkConfig
 from robustfront.config.registry import resolve
-from robustfront.config.schema import Normalisation
 from robustfront.errors import ConfigError
 from robustfront.models.classifier import Classifier
 from robustfront.models.weights import load_into

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from robustfront.config.evaluations import Evaluation
 from robustfront.config.identity import restored
 from robustfront.config.schema import Dataset
-from robustfront.planning.datasets import SHAPES, split_images, test_images, train_images
+from robustfront.planning.datasets import split_images, test_images, train_images
 from robustfront.planning.plan import Plan, PlannedRun
 
 START_SECONDS = 4
@@ -49,7 +49,7 @@ def analysis_seconds(plan: Plan) -> float:
     total = 0.0
     for run_id, analysis_id in plan.analysis_jobs:
         config, dataset = plan.runs[run_id].config, plan.runs[run_id].config.dataset
-        shape, images = SHAPES.get(dataset.source), test_images(dataset)
+        shape, images = dataset.shape, test_images(dataset)
         if shape is not None and images is not None:
             sizes = {"channels": shape.channels, "size": shape.size, "classes": shape.classes}
             passes = plan.analyses[analysis_id].config.passes(images) or 0
@@ -65,7 +65,7 @@ def overhead_seconds(plan: Plan) -> float:
 
 def image_bytes(dataset: Dataset) -> int | None:
     """Size of the image store: a byte per value, and two 8-byte integers per image."""
-    shape, train, test = SHAPES.get(dataset.source), train_images(dataset), test_images(dataset)
+    shape, train, test = dataset.shape, train_images(dataset), test_images(dataset)
     if shape is None or train is None or test is None:
         return None
     images = train + dataset.splits.validation + test
@@ -75,8 +75,8 @@ def image_bytes(dataset: Dataset) -> int | None:
 def _cost(plan: Plan, run: PlannedRun) -> Cost:
     config, dataset = run.config, run.config.dataset
     training, validation = config.training, config.training.validation
-    shape = SHAPES.get(dataset.source)
-    size = {"channels": len(dataset.normalisation.mean), "classes": shape.classes if shape else 10}
+    shape = dataset.shape
+    size = {"channels": dataset.channels, "classes": shape.classes if shape else 10}
     parameters = config.model.parameters(**size)
     weights = None if parameters is None else 4 * parameters
     train, test, stored = train_images(dataset), test_images(dataset), image_bytes(dataset)

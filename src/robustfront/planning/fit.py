@@ -7,12 +7,12 @@ from robustfront.config.experiment import Scale
 from robustfront.config.networks import NetworkConfig
 from robustfront.config.schema import Dataset, Training
 from robustfront.errors import ConfigError
-from robustfront.planning.datasets import SHAPES, split_images, train_images
+from robustfront.planning.datasets import split_images, train_images
 
 
 def check_null_space(model: NetworkConfig, dataset: Dataset, where: str, needed_by: str) -> None:
     """ConfigError if a head of full rank on the network's features cannot have a null space."""
-    shape, features = SHAPES.get(dataset.source), model.feature_count
+    shape, features = dataset.shape, model.feature_count
     if features == 0:
         raise ConfigError(
             f"{where}: model.arch = '{model.arch}': gives logits alone, and {needed_by} needs its features; "

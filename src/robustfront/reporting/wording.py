@@ -2,8 +2,9 @@
 
 from robustfront.config.attacks import EvaluationAttack
 from robustfront.config.evaluations import Suite
+from robustfront.config.images import Normalisation
 from robustfront.config.quantities import length
-from robustfront.config.schema import Normalisation, Threat
+from robustfront.config.schema import Threat
 
 NORMS = {"linf": "L∞", "l2": "L2"}
 
