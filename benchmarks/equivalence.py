@@ -22,7 +22,9 @@ from benchmarks.images import ROOT
 from robustfront import attacks
 from robustfront.attacks import Ball
 from robustfront.config import networks, schema
-from robustfront.config.evaluations import FINAL, PGDEvaluation
+from robustfront.config.attacks.pgd import PGDEvaluation
+from robustfront.config.evaluations import FINAL
+from robustfront.config.images import Splits
 from robustfront.config.params import Scale, load_params
 from robustfront.data.augment import to_float
 from robustfront.data.store import Store, load, prepare
@@ -207,7 +209,7 @@ def _tasks(options: argparse.Namespace) -> Iterator[Task]:
         epochs = dict.fromkeys(epochs, options.epochs)
     yield Task("digits", params.datasets["digits"], digits, digits.model, epochs)
     if options.mnist.is_dir() and not options.epochs:
-        splits = schema.Splits(train=2000, validation=500, test=2000)
+        splits = Splits(train=2000, validation=500, test=2000)
         dataset = params.datasets["mnist"].model_copy(update={"path": str(options.mnist), "splits": splits})
         small = params.scales["mnist"].model.model_copy(update={"depth": 10, "width": 8})
         yield Task("mnist, 2000 images", dataset, params.scales["mnist"], small, dict.fromkeys(epochs, 4))

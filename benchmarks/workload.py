@@ -14,6 +14,7 @@ from torch import Tensor
 from benchmarks import images
 from robustfront.attacks import Ball
 from robustfront.config import networks, schema
+from robustfront.config.images import CropFlip, Normalisation
 from robustfront.data.augment import to_float
 from robustfront.data.store import Split, Store
 from robustfront.methods import methods
@@ -23,7 +24,7 @@ from robustfront.training.loop import Trainer
 
 EPS, STEP_SIZE, CLASSES = 8 / 255, 2 / 255, 10
 THREAT = schema.Threat(norm="linf", eps=EPS, space="pixel")
-NORMALISATION = schema.Normalisation(mean=(0.49137, 0.48235, 0.44667), std=(0.24706, 0.24353, 0.26157))
+NORMALISATION = Normalisation(mean=(0.49137, 0.48235, 0.44667), std=(0.24706, 0.24353, 0.26157))
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ class Workload:
                     "precision": precision,
                 }
             ),
-            augmentation=schema.CropFlip(pad=4, flip=True),
+            augmentation=CropFlip(pad=4, flip=True),
             seed=0,
         )
 

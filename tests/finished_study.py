@@ -17,28 +17,16 @@ import pytest
 import robustfront
 from robustfront.analysis import records
 from robustfront.artefacts import Layout, write_json, write_text
-from robustfront.config.evaluations import (
-    FINAL,
-    MASKING,
-    AutoAttackEvaluation,
-    PGDEvaluation,
-    Suite,
-    of_suite,
-)
+from robustfront.config.attacks.autoattack import AutoAttackEvaluation
+from robustfront.config.attacks.pgd import PGDEvaluation
+from robustfront.config.datasets.digits import Digits
+from robustfront.config.evaluations import FINAL, MASKING, Suite, of_suite
 from robustfront.config.experiment import Scale
+from robustfront.config.images import Normalisation, Splits
 from robustfront.config.networks import PreActResNet
 from robustfront.config.optimizers.sgd import SGD
 from robustfront.config.schedules.cosine import CosineSchedule
-from robustfront.config.schema import (
-    Ascent,
-    Dataset,
-    Normalisation,
-    Run,
-    Splits,
-    Threat,
-    Training,
-    Validation,
-)
+from robustfront.config.schema import Ascent, Dataset, Run, Threat, Training, Validation
 from robustfront.config.studies import Facts, Study
 from robustfront.evaluation import outcomes
 from robustfront.evaluation.outcomes import Evaluated
@@ -212,7 +200,7 @@ def _manifest(run_id: str, seed: int) -> dict[str, object]:
 @pytest.fixture
 def empty_project(tmp_path: Path) -> FinishedStudy:
     """A study with one data set, two suites and no runs."""
-    dataset = Dataset(
+    dataset = Digits(
         name="digits",
         source="digits",
         splits=Splits(validation=200, test=TEST_IMAGES),

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from robustfront.config.images import Normalisation
 from robustfront.config.networks import PreActResNet
-from robustfront.config.schema import Normalisation
 from robustfront.methods import methods
 from robustfront.methods.base import Method, Setting
 from robustfront.models import Classifier, build, nullspace

@@ -11,6 +11,7 @@ from torch import Tensor
 from moments import moment
 from robustfront import losses
 from robustfront.config import schema
+from robustfront.config.images import CropFlip
 from robustfront.data.store import Split
 from robustfront.errors import Interrupted
 from robustfront.methods import methods
@@ -55,7 +56,7 @@ class Lesson:
             {"epochs": 1, "batch_size": 8, "optimizer": {"lr": 0.3}, "schedule": {"kind": "constant"}}
         )
         train = Split((255 * self.x).byte(), LABELS, torch.arange(8))
-        self.caat.attach(Surroundings(optimizer, training, schema.CropFlip(), train, data))
+        self.caat.attach(Surroundings(optimizer, training, CropFlip(), train, data))
         multipliers = [[0.3, 0, 0.1, 0], [0, 0.2, 0.2, 0], [0.4, -0.3, 0, 0.1]]
         self.caat.multipliers = torch.tensor(multipliers, dtype=torch.float64)
         self.caat._apply_multipliers()

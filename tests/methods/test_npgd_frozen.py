@@ -4,6 +4,7 @@ import torch
 from pydantic import ValidationError
 
 from robustfront.config import schema
+from robustfront.config.images import CropFlip
 from robustfront.methods import methods
 from robustfront.methods.base import Setting
 from robustfront.models import nullspace
@@ -23,7 +24,7 @@ def trained(name: str, **training: object) -> tuple[Outcome, dict[str, torch.Ten
         method=kind(kind.Params.model_validate(params), Setting(model, space)),
         store=tiny_training.store(),
         training=schema.Training.model_validate(tiny_training.TRAINING | training),
-        augmentation=schema.CropFlip(),
+        augmentation=CropFlip(),
         seed=0,
     )
     return trainer.fit(Watcher(lambda state: None)), before

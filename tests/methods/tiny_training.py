@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from robustfront.config import networks, schema
+from robustfront.config.images import CropFlip, Normalisation
 from robustfront.data.store import Split, Store
 from robustfront.methods import methods
 from robustfront.methods.base import Method, Setting
@@ -43,7 +44,7 @@ def store() -> Store:
 
 def network(seed: int = 0) -> Classifier:
     torch.manual_seed(seed)
-    normalisation = schema.Normalisation(mean=(0.3,), std=(0.25,))
+    normalisation = Normalisation(mean=(0.3,), std=(0.25,))
     model = build(
         networks.PreActResNet(depth=10, width=4), channels=1, classes=CLASSES, normalisation=normalisation
     )
@@ -65,6 +66,6 @@ def trainer(name: str, *, pad: int = 0, training: dict[str, Any] | None = None, 
         method=make(name, model, **params),
         store=store(),
         training=schema.Training.model_validate(TRAINING | (training or {})),
-        augmentation=schema.CropFlip(pad=pad),
+        augmentation=CropFlip(pad=pad),
         seed=0,
     )

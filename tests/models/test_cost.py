@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
+from robustfront.config.images import Normalisation
 from robustfront.config.networks import PreActResNet
-from robustfront.config.schema import Normalisation
 from robustfront.models import build
 
 configs = st.builds(

@@ -4,12 +4,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from robustfront.config import networks, schema
+from robustfront.config import networks
+from robustfront.config.images import Normalisation
 from robustfront.models import Classifier, build
 from robustfront.models.folded import fold, refresh
 from robustfront.models.preact_resnet import PreActResNet
 
-NORMALISATION = schema.Normalisation(mean=(0.5, 0.4, 0.45), std=(0.25, 0.2, 0.4))
+NORMALISATION = Normalisation(mean=(0.5, 0.4, 0.45), std=(0.25, 0.2, 0.4))
 
 
 def network(seed: int = 0, **settings: object) -> PreActResNet:

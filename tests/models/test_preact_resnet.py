@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from robustfront.config import networks
-from robustfront.config.schema import Normalisation
+from robustfront.config.images import Normalisation
 from robustfront.errors import ConfigError
 from robustfront.models import Classifier, build
 

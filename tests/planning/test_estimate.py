@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 import torch
 
-from robustfront.config.evaluations import Suite, of_suite
+from robustfront.config.evaluations import MASKING_UNITS, Suite, of_suite
+from robustfront.config.images import Normalisation
 from robustfront.config.networks import PreActResNet
 from robustfront.config.networks.preact_resnet import ACTIVATION_BYTES
-from robustfront.config.schema import Normalisation
 from robustfront.evaluation import masking
 from robustfront.models import build
 from robustfront.planning import estimate as module
@@ -98,10 +98,9 @@ def test_analyses_and_the_starts_of_jobs_are_part_of_the_time(tmp_path: Any) -> 
 
 
 def test_masking_is_reckoned_with_the_budget_of_the_checks() -> None:
-    assert module.MASKING_IMAGES == masking.IMAGES
     # two PGD of STEPS and one of MORE_STEPS, growing eps at three radii, Square, and a gradient
     passes = 2 * (4 * masking.STEPS + masking.MORE_STEPS) + masking.QUERIES + 2
-    assert passes == module.MASKING_UNITS
+    assert passes == MASKING_UNITS
 
 
 def test_evaluation_time_is_that_of_all_suites(costs: Any) -> None:

@@ -140,9 +140,10 @@ def serve(folder: Path) -> ThreadingHTTPServer:
 DOWNLOAD = """
 import json, os, sys
 from robustfront.cli import main
-from robustfront.data.sources import OFFICIAL, File, Source
+from robustfront.config.datasets.base import File, Source
+from robustfront.config.datasets.mnist import MNIST
 files = tuple(File(*fields) for fields in json.loads(os.environ["FILES"]))
-OFFICIAL["mnist"] = Source((os.environ["MIRROR"],), files)
+MNIST.official = Source((os.environ["MIRROR"],), files)
 main()
 """
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from robustfront.config import networks, schema
+from robustfront.config.images import CropFlip, Normalisation
 from robustfront.data.store import Split, Store
 from robustfront.methods import methods
 from robustfront.methods.base import Losses, Method, Setting
@@ -48,7 +49,7 @@ def store(images: int = 72, device: str = "cpu") -> Store:
 
 def network(seed: int = 0) -> Classifier:
     torch.manual_seed(seed)
-    normalisation = schema.Normalisation(mean=(0.3,), std=(0.25,))
+    normalisation = Normalisation(mean=(0.3,), std=(0.25,))
     model = build(
         networks.PreActResNet(depth=10, width=2), channels=1, classes=CLASSES, normalisation=normalisation
     )
@@ -96,7 +97,7 @@ def trainer(
         method=method,
         store=store(images, device),
         training=training(**(edits or {})),
-        augmentation=schema.CropFlip(pad=pad, flip=pad > 0),
+        augmentation=CropFlip(pad=pad, flip=pad > 0),
         seed=seed,
         world=world,
     )

@@ -10,7 +10,7 @@ import torch
 
 from robustfront import checksums
 from robustfront.analysis import records
-from robustfront.analysis.kinds import Subject, analyse
+from robustfront.analysis.subject import Subject, analyse
 from robustfront.artefacts import Layout, require_writable
 from robustfront.data.store import load
 from robustfront.devices import enough_memory

@@ -34,7 +34,7 @@ from robustfront.attacks.engine import Attack, Runner, frozen
 from robustfront.attacks.standard.bfloat16 import Bfloat16
 from robustfront.attacks.standard.ensemble import Report, standard
 from robustfront.attacks.standard.problem import Network, Problem
-from robustfront.config.evaluations import AutoAttackEvaluation
+from robustfront.config.attacks.autoattack import AutoAttackEvaluation
 from robustfront.errors import ConfigError
 from robustfront.models.batch_norm import batch_statistics_layers
 

@@ -1,16 +1,15 @@
 """How trained models are attacked. The unit is one attack on one run; a suite is a view of several."""
 
-from typing import Annotated, Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializeAsAny, model_validator
 
+from robustfront.config.attacks import FINAL, EvaluationAttack
+from robustfront.config.attacks.autoattack import OUR_ENGINES
 from robustfront.config.lasting import added
 from robustfront.config.quantities import Condition, Count, Flag, Name, Seed
-from robustfront.config.schema import Ascent, Config, Threat
+from robustfront.config.schema import Config, Threat
 from robustfront.config.validation import did_you_mean
-
-FINAL = "final"
-"""The outcome of an attack as a whole. Others are of what it passed on the way."""
 
 CLEAN, MASKING, WORST_CASE = "clean", "masking", "worst-case"
 """What a suite has beside its attacks: the images as they are, the checks, and all attacks joined."""
@@ -21,77 +20,40 @@ ROWS, IMAGES, RECORD = "parquet", "safetensors", "json"
 SplitName = Literal["test", "train", "validation"]
 
 
-class CleanEvaluation(Config):
+MASKING_IMAGES, MASKING_UNITS = 128, 562
+"""Of the gradient-masking checks: images, and passes on each (PGD-20 four times, PGD-50, Square-300)."""
+
+
+class CleanEvaluation(EvaluationAttack):
     """The images as they are."""
 
     kind: Literal["clean"] = "clean"
 
     @property
-    def label(self) -> str:
-        return self.kind
+    def named(self) -> tuple[str, ...]:
+        return ()
+
+    def passes(self, images: int) -> float:
+        return images
 
 
-class MaskingEvaluation(Config):
+class MaskingEvaluation(EvaluationAttack):
     """Checks that attacks fail because the model is robust and not because they are blind."""
+
+    made_by: ClassVar[str] = "robustfront.evaluation.masking:of_model"
 
     kind: Literal["masking"] = "masking"
 
     @property
-    def label(self) -> str:
-        return self.kind
-
-
-class PGDEvaluation(Ascent):
-    """PGD as an evaluation attack."""
-
-    kind: Literal["pgd"] = "pgd"
-    objective: Literal["ce", "dlr", "margin"] = "ce"
-    also: dict[Name, Count] = Field(
-        {}, description="shown name -> the same ascent after only so many of its steps, which costs nothing"
-    )
-
-    @model_validator(mode="after")
-    def also_lies_on_the_way(self) -> "PGDEvaluation":
-        for name, steps in self.also.items():
-            if steps >= self.steps:
-                raise ValueError(f"also.{name} = {steps}: must be fewer steps than all {self.steps}")
-        if self.also and self.restarts > 1:
-            raise ValueError("also: needs restarts 1; the worst of several ascents has no steps of its own")
-        return self
+    def unused(self) -> frozenset[str]:
+        return OUR_ENGINES
 
     @property
-    def label(self) -> str:
-        return f"{self.kind}-{self.steps}"
+    def outcomes(self) -> tuple[str, ...]:
+        return ()
 
-    @property
-    def stops(self) -> dict[str, int]:
-        """Outcome -> the steps after which it is taken; the attack itself first."""
-        return {FINAL: self.steps} | {_step(steps): steps for steps in sorted(set(self.also.values()))}
-
-
-class AutoAttackEvaluation(Config):
-    """AutoAttack: by its authors' code (pyautoattack), or `standard` by our own, which is faster.
-
-    `fast` differs from `reference` by rounding only. `fast-bf16` moreover lets FAB-T and Square search in
-    bfloat16; what they find counts only if it also fools the network in float32.
-    """
-
-    kind: Literal["autoattack"] = "autoattack"
-    version: Literal["standard", "plus", "rand"] = "standard"
-    engine: Literal["reference", "fast", "fast-bf16"] = "reference"
-
-    @model_validator(mode="after")
-    def engine_has_version(self) -> "AutoAttackEvaluation":
-        if self.engine != "reference" and self.version != "standard":
-            raise ValueError(f"engine {self.engine!r} has version 'standard' only; set engine to 'reference'")
-        return self
-
-    @property
-    def label(self) -> str:
-        return f"{self.kind}-{self.version}"
-
-
-EvaluationAttack = Annotated[PGDEvaluation | AutoAttackEvaluation, Field(discriminator="kind")]
+    def passes(self, images: int) -> float:
+        return min(images, MASKING_IMAGES) * MASKING_UNITS
 
 
 class Suite(Config):
@@ -99,7 +61,7 @@ class Suite(Config):
 
     name: Name
     threat: Threat
-    attacks: dict[Name, EvaluationAttack] = Field(
+    attacks: dict[Name, SerializeAsAny[EvaluationAttack]] = Field(
         description="name -> attack, in order; clean is always first"
     )
     split: SplitName = Field("test", description="the images that are attacked")
@@ -138,8 +100,7 @@ class Suite(Config):
                 raise ValueError(f"judged_at: unknown attack {name!r}{did_you_mean(name, self.attacks)}")
         shown = [("attacks", name) for name in self.attacks]
         for attack, settings in self.attacks.items():
-            if isinstance(settings, PGDEvaluation):
-                shown += [(f"attacks.{attack}.also", name) for name in settings.also]
+            shown += [(f"attacks.{attack}.also", name) for name in settings.shown]
             shown += [(f"judged_at.{attack}", name) for name in self.judged_at.get(attack, ())]
         taken: dict[str, str] = {}
         for where, name in shown:
@@ -175,10 +136,7 @@ class Network(Protocol):
 class Evaluation(Config):
     """One attack on one run: all that decides its rows, except the run and its weights."""
 
-    attack: Annotated[
-        CleanEvaluation | MaskingEvaluation | PGDEvaluation | AutoAttackEvaluation,
-        Field(discriminator="kind"),
-    ]
+    attack: CleanEvaluation | MaskingEvaluation | SerializeAsAny[EvaluationAttack]
     threat: Threat | None = Field(None, description="null for the images as they are, and only there")
     split: SplitName = "test"
     samples: Count | None = Field(None, description="only so many images of the split; null: all")
@@ -204,13 +162,7 @@ class Evaluation(Config):
     @property
     def outcomes(self) -> tuple[str, ...]:
         """The outcomes that its rows have; none for the masking checks, which have no rows."""
-        judged = tuple(map(given, self.judged_at))
-        match self.attack:
-            case MaskingEvaluation():
-                return ()
-            case PGDEvaluation() as pgd:
-                return (*pgd.stops, *judged)
-        return (FINAL, *judged)
+        return (*self.attack.outcomes, *map(given, self.judged_at))
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -234,7 +186,7 @@ def of_suite(suite: Suite, network: Network | None = None) -> dict[str, Evaluati
         "condition": condition,
     }
 
-    def attacked(attack: EvaluationAttack | MaskingEvaluation, name: str = "") -> Evaluation:
+    def attacked(attack: EvaluationAttack, name: str = "") -> Evaluation:
         others = {*suite.judged_at.get(name, {}).values()} - {condition} if condition is not None else ()
         return Evaluation(
             attack=attack,
@@ -249,7 +201,7 @@ def of_suite(suite: Suite, network: Network | None = None) -> dict[str, Evaluati
     clean = Evaluation(attack=CleanEvaluation(), seed=suite.seed if whole else 0, **common)
     found = {CLEAN: clean}
     for name, attack in suite.attacks.items():
-        found[name] = attacked(_unnamed(attack), name)
+        found[name] = attacked(attack.unnamed, name)
     if suite.masking:
         found[MASKING] = attacked(MaskingEvaluation())
     return found
@@ -263,8 +215,7 @@ def views(suite: Suite, network: Network | None = None) -> dict[str, tuple[str, 
     found, usual = {CLEAN: (CLEAN, FINAL)}, told(suite, network)
     for name, attack in suite.attacks.items():
         found[name] = (name, FINAL)
-        if isinstance(attack, PGDEvaluation):
-            found |= {shown: (name, _step(steps)) for shown, steps in attack.also.items()}
+        found |= {shown: (name, outcome) for shown, outcome in attack.shown.items()}
         for shown, condition in suite.judged_at.get(name, {}).items():
             found[shown] = (name, FINAL if usual in (None, condition) else given(condition))
     return found
@@ -285,14 +236,3 @@ def told(suite: Suite, network: Network | None) -> float | None:
     if network is None or network.usual is None:
         return None
     return network.usual if suite.condition is None else suite.condition
-
-
-def _unnamed(attack: EvaluationAttack) -> EvaluationAttack:
-    if not isinstance(attack, PGDEvaluation):
-        return attack
-    steps = {outcome: steps for outcome, steps in attack.stops.items() if outcome != FINAL}
-    return attack.model_copy(update={"also": steps})
-
-
-def _step(steps: int) -> str:
-    return f"step-{steps}"

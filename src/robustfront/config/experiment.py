@@ -235,11 +235,11 @@ def _scale(layers: list[Layer], datasets: Collection[str], runs: Collection[str]
         for run in analysis.runs:
             check_known(run, runs, place(layers, ("analyses", name, "runs"), source))
     for name, suite in scale.suites.items():
-        kinds = {attack.kind for attack in suite.attacks.values()}
-        if suite.threat.clip != "image" and "autoattack" in kinds:
+        unable = [attack.kind for attack in suite.attacks.values() if not attack.respects_any_clip]
+        if suite.threat.clip != "image" and unable:
             where = place(layers, ("suites", name, "threat", "clip"), source)
             raise ConfigError(
-                f"{where} = {suite.threat.clip!r}: AutoAttack can respect `image` only; "
+                f"{where} = {suite.threat.clip!r}: attacks of kind {unable[0]} can respect `image` only; "
                 "use that, or attacks of kind pgd"
             )
     return scale

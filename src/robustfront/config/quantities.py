@@ -24,6 +24,15 @@ def parse_fraction(value: Any) -> Any:
         raise ValueError('must be a number or a quotient such as "8/255"') from None
 
 
+def length(value: float) -> str:
+    """A radius or step size as a person writes it: a short decimal, else a fraction of 255 (`8/255`)."""
+    decimal = f"{value:.4g}"
+    numerator = round(value * 255, 1)
+    if float(decimal) != value and abs(value * 255 - numerator) < 1e-6:
+        return f"{numerator:g}/255"
+    return decimal
+
+
 def _check_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
         raise ValueError(

@@ -14,31 +14,27 @@ from torch import Tensor
 
 import robustfront
 from robustfront.attacks import Ball
-from robustfront.attacks.autoattack import autoattack
 from robustfront.attacks.company import InCompany
 from robustfront.attacks.engine import Runner
 from robustfront.config.evaluations import (
     FINAL,
-    AutoAttackEvaluation,
+    MASKING_IMAGES,
     CleanEvaluation,
     Evaluation,
-    EvaluationAttack,
     MaskingEvaluation,
     given,
 )
-from robustfront.evaluation import masking
-from robustfront.evaluation.batches import ascend, judge
+from robustfront.config.registry import resolve
+from robustfront.evaluation.batches import judge
 from robustfront.evaluation.comparisons import Verdict
 from robustfront.evaluation.outcomes import SCHEMA, Evaluated, fell, rate
 from robustfront.evaluation.room import Room
 from robustfront.evaluation.subject import Clean, Subject
+from robustfront.evaluation.target import Progress, Target
 from robustfront.models.batch_norm import filled
 
 if TYPE_CHECKING:
     from robustfront.models import Classifier
-
-Progress = Callable[[str, int, int], None]
-"""Called as (part of the attack, images done, images in all)."""
 
 
 def evaluate(
@@ -64,9 +60,10 @@ def evaluate(
     (`carried`).
 
     With `whole_batches` the images come in batches that are always the same (`filled`), all of them are
-    attacked together and judged together, and no success is carried over. AutoAttack's parts leave out what
-    fell, so there the places are taken by images as they are (`InCompany`); what is judged is the batch of
-    all x' in the end. Where memory runs out such an evaluation fails.
+    attacked together and judged together, and no success is carried over. An attack that goes through images
+    by itself (`draws_by_batch`) may leave out those that fell: their places are taken by images as they are
+    (`InCompany`), and what is judged is the batch of all x' in the end. Where memory runs out such an
+    evaluation fails.
 
     Success is judged here, by the prediction at x', after making sure that x' lies in the ball. Where memory
     runs out, batches are halved: PGD goes on, AutoAttack begins anew. The record says what they came to.
@@ -87,9 +84,9 @@ def evaluate(
                 found = _as_they_are(told, evaluation.seed, clean)
             case MaskingEvaluation():
                 found = Evaluated(None, None, {"masking": _checks(told, evaluation, clean, room)})
-            case attack:
+            case _:
                 judges = {given(other): subject.given(other) for other in evaluation.judged_at}
-                found = _attacked(told, judges, evaluation, attack, room, progress, runner)
+                found = _attacked(told, judges, evaluation, room, progress, runner)
     about = {
         "evaluation": evaluation.model_dump(mode="json"),
         "seconds": round(time.perf_counter() - began, 3),
@@ -116,11 +113,12 @@ def _checks(subject: Subject, evaluation: Evaluation, clean: Clean, room: Room) 
     order, able = subject.order(evaluation.seed), clean.prediction == subject.y
     counted, seen = None, order[able[order]]
     if evaluation.whole_batches:
-        first = order[: -(-masking.IMAGES // room.size) * room.size]
+        first = order[: -(-MASKING_IMAGES // room.size) * room.size]
         seen, _ = filled(first, room.size)
         counted = able[seen]
         counted[len(first) :] = False
-    return masking.of_model(
+    checks: Callable[..., list[Verdict]] = resolve(evaluation.attack.made_by, type(evaluation.attack))
+    return checks(
         subject.model,
         subject.x[seen],
         subject.y[seen],
@@ -136,7 +134,6 @@ def _attacked(
     subject: Subject,
     judges: Mapping[str, Subject],
     evaluation: Evaluation,
-    attack: EvaluationAttack,
     room: Room,
     progress: Progress,
     runner: Callable[[str], Runner],
@@ -156,11 +153,11 @@ def _attacked(
         lineup, room.size = filled(order, room.size)
     else:
         lineup = seen if judges else seen[~carried_by(subject)[seen]]
-    x_adv = _craft(subject, lineup, evaluation, attack, ball, room, progress, runner)
+    x_adv = _craft(subject, lineup, evaluation, ball, room, progress, runner)
     counting = slice(len(seen))  # what fills up a batch comes last
     outside = sum(int((~ball.contains(crafted, x[lineup])).sum()) for crafted in x_adv.values())
     if outside:
-        raise RuntimeError(f"{attack.label} left the ball on {outside} of {len(lineup)} images")
+        raise RuntimeError(f"{evaluation.attack.label} left the ball on {outside} of {len(lineup)} images")
     x_adv |= dict.fromkeys(judges, x_adv[FINAL])
     parts = []
     for outcome, crafted in x_adv.items():
@@ -185,49 +182,25 @@ def _craft(
     subject: Subject,
     attacked: Tensor,
     evaluation: Evaluation,
-    attack: EvaluationAttack,
     ball: Ball,
     room: Room,
     progress: Progress,
     runner: Callable[[str], Runner],
 ) -> dict[str, Tensor]:
     """Outcome -> x' of the images at the positions `attacked`."""
-    model, x, labels = subject.model, subject.x[attacked], subject.y[attacked]
-    progress(attack.label, 0, len(x))
-    if not isinstance(attack, AutoAttackEvaluation):
-        return ascend(
-            model,
-            x,
-            labels,
-            attacked,
-            ball,
-            attack,
-            seed=evaluation.seed,
-            room=room,
-            run=runner(attack.label),
-            done=lambda images: progress(attack.label, images, len(x)),
-        )
+    attack = evaluation.attack
+    make: Callable[..., dict[str, Tensor]] = resolve(attack.made_by, type(attack))
 
-    def work(model: Classifier, batch: slice, batch_size: int) -> Tensor:
-        return autoattack(
-            model,
-            x[batch],
-            labels[batch],
-            ball,
-            attack=attack,
-            seed=evaluation.seed,
-            batch_size=batch_size,
-            run=runner(f"{attack.label}-{batch_size}"),
-            report=progress,
-        )
+    def made(model: Classifier, images: Tensor) -> dict[str, Tensor]:
+        x, y, seed = subject.x[images], subject.y[images], evaluation.seed
+        target = Target(attack.label, model, x, y, images, ball, seed, room, runner, progress)
+        target.done(0)
+        return make(attack, target)
 
-    if evaluation.whole_batches:
-        pieces = room.pieces(len(x), lambda batch: work(InCompany(model, x[batch]), batch, room.size))
-        x_adv = torch.cat(pieces)
-    else:
-        x_adv = room.whole(len(x), lambda batch_size: work(model, slice(None), batch_size))
-    progress(attack.label, len(x), len(x))
-    return {FINAL: x_adv}
+    if not (evaluation.whole_batches and attack.draws_by_batch):
+        return made(subject.model, attacked)
+    batches = [made(InCompany(subject.model, subject.x[batch]), batch) for batch in attacked.split(room.size)]
+    return {outcome: torch.cat([found[outcome] for found in batches]) for outcome in batches[0]}
 
 
 def _rows(

@@ -66,7 +66,7 @@ def make(
 def _model(planned: PlannedRun, store: Store, weights: Path) -> Classifier:
     return build(
         planned.config.model,
-        channels=len(planned.config.dataset.normalisation.mean),
+        channels=planned.config.dataset.channels,
         classes=store.classes,
         normalisation=planned.config.dataset.normalisation,
         weights=weights,

@@ -16,7 +16,9 @@ from torch import Tensor
 
 from robustfront.attacks import Ball, input_gradient
 from robustfront.attacks.autoattack import square
-from robustfront.config.evaluations import FINAL, PGDEvaluation
+from robustfront.config.attacks import FINAL
+from robustfront.config.attacks.pgd import PGDEvaluation
+from robustfront.config.evaluations import MASKING_IMAGES
 from robustfront.evaluation.batches import ascend, judge
 from robustfront.evaluation.comparisons import Verdict, not_weaker, verdict
 from robustfront.evaluation.room import Room
@@ -24,9 +26,6 @@ from robustfront.models.batch_norm import batch_statistics_layers
 
 if TYPE_CHECKING:
     from robustfront.models import Classifier
-
-IMAGES = 128
-"""Images that `of_model` looks at: about 550 forward passes each, against AutoAttack's 9,798."""
 
 STEPS, MORE_STEPS, QUERIES = 20, 50, 300
 BATCH, BLACK_BOX = "no batch statistics at test time", "black-box not stronger than white-box"
@@ -45,7 +44,7 @@ def of_model(
     room: Room,
     counted: Tensor | None = None,
 ) -> list[Verdict]:
-    """The checks, on the first `IMAGES` of the given images, all classified correctly by the model.
+    """The checks, on the first `MASKING_IMAGES` of the given images, all classified correctly by the model.
 
     The reference attack is PGD with 20 steps of eps / 8 from a uniform start. Square is left out where the
     clip is not `image`, which it cannot respect. If predictions depend on the rest of the batch, nothing else
@@ -61,7 +60,8 @@ def of_model(
     if layers and not whole:
         return verdicts
     if counted is None:
-        x, labels, positions = x[:IMAGES], labels[:IMAGES], positions[:IMAGES]
+        few = slice(MASKING_IMAGES)
+        x, labels, positions = x[few], labels[few], positions[few]
         counted = torch.ones_like(labels, dtype=torch.bool)
     if not counted.any():
         return [*verdicts, verdict("images to attack", False, "no image is classified correctly")]

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import Field
 
+from robustfront.config.images import Augmentation
 from robustfront.config.registry import Registry
-from robustfront.config.schema import Ascent, Augmentation, Config, Threat, Training
+from robustfront.config.schema import Ascent, Config, Threat, Training
 from robustfront.methods.moment import Moment
 
 if TYPE_CHECKING:

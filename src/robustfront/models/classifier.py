@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from robustfront.config.schema import Normalisation
+from robustfront.config.images import Normalisation
 from robustfront.models.batch_norm import batch_statistics_layers
 
 

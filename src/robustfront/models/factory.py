@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from robustfront.config.images import Normalisation
 from robustfront.config.networks import NetworkConfig
 from robustfront.config.registry import resolve
-from robustfront.config.schema import Normalisation
 from robustfront.errors import ConfigError
 from robustfront.models.batch_norm import forget_statistics
 from robustfront.models.classifier import Classifier

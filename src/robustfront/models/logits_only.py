@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from robustfront.config.schema import Normalisation
+from robustfront.config.images import Normalisation
 from robustfront.errors import ConfigError
 from robustfront.models.classifier import Classifier
 

@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from robustfront.config import networks
+from robustfront.config.images import Normalisation
 from robustfront.config.networks.preact_resnet import BLOCKS
-from robustfront.config.schema import Normalisation
 from robustfront.models.classifier import Classifier
 
 

@@ -2,19 +2,18 @@
 
 from collections.abc import Iterable
 
-from robustfront.config.analyses import PathAnalysis
 from robustfront.config.evaluations import SplitName, Suite
 from robustfront.config.experiment import Scale
 from robustfront.config.networks import NetworkConfig
 from robustfront.config.schema import Dataset, Training
 from robustfront.errors import ConfigError
-from robustfront.planning.datasets import SHAPES, split_images, train_images
+from robustfront.planning.datasets import split_images, train_images
 from robustfront.planning.study import PlannedRun
 
 
 def check_null_space(model: NetworkConfig, dataset: Dataset, where: str, needed_by: str) -> None:
     """ConfigError if a head of full rank on the network's features cannot have a null space."""
-    shape, features = SHAPES.get(dataset.source), model.feature_count
+    shape, features = dataset.shape, model.feature_count
     if features == 0:
         raise ConfigError(
             f"{where}: model.arch = '{model.arch}': gives logits alone, and {needed_by} needs its features; "
@@ -78,9 +77,9 @@ def check_samples(scale: Scale, datasets: Iterable[Dataset], where: str) -> None
         for attack, count in suite.samples.items()
     ]
     wanted += [
-        (f"analyses.{name}.image", analysis.image, analysis.image + 1, "test")
+        (f"analyses.{name}.{key}", position, position + 1, "test")
         for name, analysis in scale.analyses.items()
-        if isinstance(analysis, PathAnalysis)
+        for key, position in analysis.positions.items()
     ]
     for dataset in datasets:
         for key, value, needed, split in wanted:

@@ -12,9 +12,10 @@ import inspect
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import robustfront
+from robustfront.config.evaluations import Evaluation
 from robustfront.config.registry import Kind, beside
 from robustfront.config.schema import Run
 from robustfront.methods.base import Methods
@@ -40,37 +41,6 @@ _BESIDE = frozenset(
 """What decides no number, with all below: it finds, keeps, checks or describes them. That images are read
 aright is not its matter either: a record has the checksums of those an artefact was made from."""
 
-_ATTACKS: Mapping[str, tuple[str, ...]] = {
-    "clean": (),
-    "pgd": (),
-    "autoattack": ("attacks.autoattack",),
-    "autoattack of our own": (
-        "attacks.autoattack",
-        "attacks.standard.bfloat16",
-        "attacks.standard.ensemble",
-        "attacks.standard.problem",
-    ),
-    "masking": ("attacks.autoattack", "evaluation.masking"),
-}
-"""Kind of evaluation -> which of the modules that not every one needs it does."""
-
-_ANALYSES: Mapping[str, tuple[str, ...]] = {
-    "landscape": ("analysis.landscape",),
-    "null-space": ("analysis.features", "analysis.theory"),
-    "path": ("analysis.features", "analysis.landscape", "analysis.path"),
-}
-"""Kind of analysis -> which of the modules that not every one needs it does."""
-
-
-class _OfKind(Protocol):
-    @property
-    def kind(self) -> str: ...
-
-
-class _Evaluation(Protocol):
-    @property
-    def attack(self) -> _OfKind: ...
-
 
 def training_code(run: Run, methods: Methods) -> str:
     """The digest of the code that decides the weights of a run; of what is a user's, his own files too."""
@@ -79,17 +49,16 @@ def training_code(run: Run, methods: Methods) -> str:
     return code_digest(f"{PACKAGE}.training.session", _home(methods[run.method].method), *named)
 
 
-def evaluation_code(evaluation: _Evaluation, model: Kind) -> str:
-    """Of the code that decides the outcome of one attack on a network. KeyError for a kind we do not have."""
-    kind = evaluation.attack.kind
-    if getattr(evaluation.attack, "engine", "reference") != "reference":
-        kind += " of our own"
-    return _of_kind(f"{PACKAGE}.evaluation.session", kind, _ATTACKS, model)
+def evaluation_code(evaluation: Evaluation, model: Kind) -> str:
+    """The digest of the code that decides the outcome of one attack on a network."""
+    attack = evaluation.attack
+    entries = (*_code_of(attack), *_code_of(model))
+    return code_digest(f"{PACKAGE}.evaluation.session", *entries, without=attack.unused)
 
 
-def analysis_code(analysis: _OfKind, model: Kind) -> str:
-    """Of the code that decides the arrays of an analysis of a network. KeyError for a kind we do not have."""
-    return _of_kind(f"{PACKAGE}.analysis.session", analysis.kind, _ANALYSES, model)
+def analysis_code(analysis: Kind, model: Kind) -> str:
+    """The digest of the code that decides the arrays of an analysis of a network."""
+    return code_digest(f"{PACKAGE}.analysis.session", *_code_of(analysis), *_code_of(model))
 
 
 def code_digest(*entries: str | Path, without: frozenset[str] = frozenset()) -> str:
@@ -160,13 +129,6 @@ def _home(registered: type) -> str | Path:
     """Its module, if that is ours; else the file."""
     name = registered.__module__
     return name if name.startswith(f"{PACKAGE}.") else Path(inspect.getfile(registered))
-
-
-def _of_kind(session: str, kind: str, modules_of: Mapping[str, tuple[str, ...]], model: Kind) -> str:
-    """Of a session and the modules of one kind, without those of the other kinds."""
-    named = {each: {f"{PACKAGE}.{module}" for module in own} for each, own in modules_of.items()}
-    others = frozenset().union(*named.values()) - named[kind]
-    return code_digest(session, *sorted(named[kind]), *_code_of(model), without=others)
 
 
 # ------------------------------------------------------------------------------------------------ imports

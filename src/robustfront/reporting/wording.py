@@ -1,27 +1,16 @@
 """Threat models, attacks and quantities in words, the same in every table, figure and page."""
 
+from robustfront.config.attacks import EvaluationAttack
 from robustfront.config.batch_norm import BatchNorm, Reestimated, Untracked
-from robustfront.config.evaluations import (
-    AutoAttackEvaluation,
-    EvaluationAttack,
-    Suite,
-    other_conditions,
-)
-from robustfront.config.schema import Normalisation, Threat
+from robustfront.config.evaluations import Suite, other_conditions
+from robustfront.config.images import Normalisation
+from robustfront.config.quantities import length
+from robustfront.config.schema import Threat
 
 WHOLE = "‡"
 """Marks numbers of networks that look at their batch."""
 
 NORMS = {"linf": "L∞", "l2": "L2"}
-
-
-def length(value: float) -> str:
-    """A radius or step size as a person writes it: a short decimal, else a fraction of 255 (`8/255`)."""
-    decimal = f"{value:.4g}"
-    numerator = round(value * 255, 1)
-    if float(decimal) != value and abs(value * 255 - numerator) < 1e-6:
-        return f"{numerator:g}/255"
-    return decimal
 
 
 def threat(model: Threat, normalisation: Normalisation | None = None) -> str:
@@ -46,10 +35,7 @@ def _in_pixels(model: Threat, normalisation: Normalisation | None) -> str:
 
 def attack(name: str, settings: EvaluationAttack) -> str:
     """One phrase: the attack's name and what it does."""
-    if isinstance(settings, AutoAttackEvaluation):
-        return f"{name} (AutoAttack, {settings.version}, {settings.engine} engine)"
-    restarts = f", {settings.restarts} restarts" if settings.restarts > 1 else ""
-    return f"{name} ({settings.steps} steps of {length(settings.step_size)}, {settings.objective}{restarts})"
+    return f"{name} ({settings.words})"
 
 
 def suite(model: Suite) -> str:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from robustfront.config.networks import PreActResNet
-from robustfront.reporting import wording
+from robustfront.config.quantities import length
 from robustfront.reporting.drawing import BLACK, GREY, VERMILION, styled
 from robustfront.reporting.planned import PlannedRun
 from robustfront.reporting.results import Results
@@ -156,8 +156,8 @@ def _lane(runs: Sequence[PlannedRun], method: str, places: str) -> list[str]:
     config = runs[0].config
     generators = dict.fromkeys(str(run.config.params["generator"]).upper() for run in runs)
     betas = sorted({float(run.config.params["beta"]) for run in runs})
-    ascent, radius = config.params["attack"], wording.length(config.params["threat"]["eps"])
-    step = wording.length(ascent["step_size"])
+    ascent, radius = config.params["attack"], length(config.params["threat"]["eps"])
+    step = length(ascent["step_size"])
     attack = f"attack: {ascent['steps']} steps, η = {step}, ε = {radius}\n{_ATTACK[method]}\n"
     attack += f"$\\ell$ of {', '.join(generators)}"
     spread = f"{betas[0]:g}" if len(betas) == 1 else f"{betas[0]:g} to {betas[-1]:g}"
