@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from finished_study import CLASSES, FinishedStudy
-from robustfront.config.evaluations import FINAL, WORST_CASE, PGDEvaluation, Suite
+from robustfront.config.attacks.pgd import PGDEvaluation
+from robustfront.config.evaluations import FINAL, WORST_CASE, Suite
 from robustfront.config.networks import PreActResNet
 from robustfront.config.schema import Threat
 from robustfront.evaluation import outcomes
