@@ -165,7 +165,7 @@ def test_batches_that_other_code_left_are_not_gone_on_with(
     monkeypatch.setattr(batches, "pgd", pgd)
     with pytest.raises(KeyboardInterrupt):
         evaluate(small_project, evaluations)
-    monkeypatch.setattr(making, "evaluation_code", lambda evaluation: "other")
+    monkeypatch.setattr(making, "evaluation_code", lambda evaluation, model: "other")
     evaluate(small_project, evaluations)
     assert attacked == [2, 2, 1], "all batches, as if nothing had been there"
 
