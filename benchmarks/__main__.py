@@ -13,7 +13,7 @@ from benchmarks import contestants, peers, report
 from benchmarks.images import ROOT
 from benchmarks.timing import alternate
 from benchmarks.workload import Workload
-from robustfront.config.schema import PreActResNet
+from robustfront.config.networks import PreActResNet
 from robustfront.devices import choose_device
 from robustfront.training.loop import Watcher
 

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from robustfront.attacks import Ball
 from robustfront.attacks.autoattack import NORMS, Scaled, autoattack
-from robustfront.config.evaluations import AutoAttackEvaluation
+from robustfront.config.attacks.autoattack import AutoAttackEvaluation
 from robustfront.config.identity import restored
 from robustfront.config.schema import Run, Threat
 from robustfront.data.augment import to_float

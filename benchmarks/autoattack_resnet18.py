@@ -23,8 +23,10 @@ from torch import Tensor
 from robustfront.attacks import Ball
 from robustfront.attacks.autoattack import autoattack
 from robustfront.attacks.standard import ensemble
-from robustfront.config.evaluations import AutoAttackEvaluation
-from robustfront.config.schema import Normalisation, PreActResNet, Threat
+from robustfront.config.attacks.autoattack import AutoAttackEvaluation
+from robustfront.config.images import Normalisation
+from robustfront.config.networks import PreActResNet
+from robustfront.config.schema import Threat
 from robustfront.models import Classifier, build
 
 STEPS, QUERIES, EPS = 5, 250, 1e-6

@@ -21,8 +21,10 @@ from torch import Tensor
 from benchmarks.images import ROOT
 from robustfront import attacks
 from robustfront.attacks import Ball
-from robustfront.config import schema
-from robustfront.config.evaluations import FINAL, PGDEvaluation
+from robustfront.config import networks, schema
+from robustfront.config.attacks.pgd import PGDEvaluation
+from robustfront.config.evaluations import FINAL
+from robustfront.config.images import Splits
 from robustfront.config.params import Scale, load_params
 from robustfront.data.augment import to_float
 from robustfront.data.store import Store, load, prepare
@@ -30,7 +32,7 @@ from robustfront.devices import choose_device
 from robustfront.evaluation.batches import ascend, judge
 from robustfront.evaluation.room import Room
 from robustfront.evaluation.statistics import mean_interval
-from robustfront.methods import load_methods
+from robustfront.methods import methods
 from robustfront.methods.base import Setting
 from robustfront.models import Classifier, build, nullspace
 from robustfront.training.loop import Trainer, Watcher
@@ -64,7 +66,7 @@ class Task:
     name: str
     dataset: schema.Dataset
     scale: Scale
-    model: schema.PreActResNet
+    model: networks.PreActResNet
     epochs: dict[str, int]
 
 
@@ -111,7 +113,7 @@ def _train(
     ).to(images.device, memory_format=torch.channels_last)
     if start is not None:
         model.load_state_dict(start.state_dict())
-    kind = load_methods()[name].method
+    kind = methods[name].method
     if kind.budget == "adversarial":
         params = {"threat": task.scale.threat, "attack": task.scale.attack} | params
     null_space = nullspace.compute(model.head.weight, 1e-5) if kind.needs_null_space else None
@@ -207,7 +209,7 @@ def _tasks(options: argparse.Namespace) -> Iterator[Task]:
         epochs = dict.fromkeys(epochs, options.epochs)
     yield Task("digits", params.datasets["digits"], digits, digits.model, epochs)
     if options.mnist.is_dir() and not options.epochs:
-        splits = schema.Splits(train=2000, validation=500, test=2000)
+        splits = Splits(train=2000, validation=500, test=2000)
         dataset = params.datasets["mnist"].model_copy(update={"path": str(options.mnist), "splits": splits})
         small = params.scales["mnist"].model.model_copy(update={"depth": 10, "width": 8})
         yield Task("mnist, 2000 images", dataset, params.scales["mnist"], small, dict.fromkeys(epochs, 4))

@@ -13,24 +13,25 @@ from torch import Tensor
 
 from benchmarks import images
 from robustfront.attacks import Ball
-from robustfront.config import schema
+from robustfront.config import networks, schema
+from robustfront.config.images import CropFlip, Normalisation
 from robustfront.data.augment import to_float
 from robustfront.data.store import Split, Store
-from robustfront.methods import load_methods
+from robustfront.methods import methods
 from robustfront.methods.base import Setting
-from robustfront.models import Classifier, build, cost, nullspace
+from robustfront.models import Classifier, build, nullspace
 from robustfront.training.loop import Trainer
 
 EPS, STEP_SIZE, CLASSES = 8 / 255, 2 / 255, 10
 THREAT = schema.Threat(norm="linf", eps=EPS, space="pixel")
-NORMALISATION = schema.Normalisation(mean=(0.49137, 0.48235, 0.44667), std=(0.24706, 0.24353, 0.26157))
+NORMALISATION = Normalisation(mean=(0.49137, 0.48235, 0.44667), std=(0.24706, 0.24353, 0.26157))
 
 
 @dataclass(frozen=True)
 class Workload:
     """`batch` images of `size` pixels square, uint8 and as floats, on the device; the network to copy."""
 
-    config: schema.PreActResNet
+    config: networks.PreActResNet
     network: Classifier
     images: Tensor
     labels: Tensor
@@ -38,7 +39,13 @@ class Workload:
 
     @classmethod
     def make(
-        cls, config: schema.PreActResNet, *, batch: int, size: int, folder: Path | None, device: torch.device
+        cls,
+        config: networks.PreActResNet,
+        *,
+        batch: int,
+        size: int,
+        folder: Path | None,
+        device: torch.device,
     ) -> Workload:
         """Initial weights of seed 0; batch norm statistics from the images, as if training had begun."""
         pixels, labels, described = images.load(folder, batch)
@@ -76,7 +83,7 @@ class Workload:
     def unit_flops(self, count: int) -> float:
         """Arithmetic of one forward pass of `count` images."""
         size = self.images.shape[-1]
-        return count * cost.forward_flops(self.config, channels=3, size=size, classes=CLASSES)
+        return count * self.config.forward_flops(channels=3, size=size, classes=CLASSES)
 
     def copy(self, *, channels_last: bool = False) -> Classifier:
         """The network in eval mode, its contestant's own."""
@@ -98,7 +105,7 @@ class Workload:
     ) -> Trainer:
         """A training of ours, set up as `robustfront train` does, on these images."""
         model = self.copy(channels_last=True).train()
-        entry = load_methods()[method].method
+        entry = methods[method].method
         start = "uniform" if method == "pgd_at" else "gaussian"
         attack = {"steps": steps, "step_size": STEP_SIZE, "start": start}
         shared = {"threat": THREAT, "attack": attack}
@@ -125,7 +132,7 @@ class Workload:
                     "precision": precision,
                 }
             ),
-            augmentation=schema.CropFlip(pad=4, flip=True),
+            augmentation=CropFlip(pad=4, flip=True),
             seed=0,
         )
 

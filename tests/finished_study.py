@@ -17,28 +17,16 @@ import pytest
 import robustfront
 from robustfront.analysis import records
 from robustfront.artefacts import Layout, write_json, write_text
-from robustfront.config.evaluations import (
-    FINAL,
-    MASKING,
-    AutoAttackEvaluation,
-    PGDEvaluation,
-    Suite,
-    of_suite,
-)
+from robustfront.config.attacks.autoattack import AutoAttackEvaluation
+from robustfront.config.attacks.pgd import PGDEvaluation
+from robustfront.config.datasets.digits import Digits
+from robustfront.config.evaluations import FINAL, MASKING, Suite, of_suite
 from robustfront.config.experiment import Scale
-from robustfront.config.schema import (
-    SGD,
-    Ascent,
-    CosineSchedule,
-    Dataset,
-    Normalisation,
-    PreActResNet,
-    Run,
-    Splits,
-    Threat,
-    Training,
-    Validation,
-)
+from robustfront.config.images import Normalisation, Splits
+from robustfront.config.networks import PreActResNet
+from robustfront.config.optimizers.sgd import SGD
+from robustfront.config.schedules.cosine import CosineSchedule
+from robustfront.config.schema import Ascent, Dataset, Run, Threat, Training, Validation
 from robustfront.config.studies import Facts, Study
 from robustfront.evaluation import outcomes
 from robustfront.evaluation.outcomes import Evaluated
@@ -107,7 +95,7 @@ class FinishedStudy:
 
     def evaluation(self, run_id: str, suite: str, name: str) -> Path:
         """The record of an evaluation."""
-        stem = self.layout.evaluation(run_id, self.plan.evaluation_id(suite, name))
+        stem = self.layout.evaluation(run_id, self.plan.evaluation_id(run_id, suite, name))
         return stem.with_name(f"{stem.name}.json")
 
 
@@ -130,7 +118,7 @@ def write_artefacts(
         for name in of_suite(suite):
             found = _masking(failed=suite.name == masked) if name == MASKING else _evaluated(counts[name])
             found.record["run"] = run_id
-            outcomes.save(found, layout.evaluation(run_id, plan.evaluation_id(suite.name, name)))
+            outcomes.save(found, layout.evaluation(run_id, plan.evaluation_id(run_id, suite.name, name)))
     for analysis in plan.analyses.values():
         if run_id in analysis.runs:
             records.save(record(analysis.config.kind, run_id), layout.analysis(run_id, analysis.id))
@@ -212,7 +200,7 @@ def _manifest(run_id: str, seed: int) -> dict[str, object]:
 @pytest.fixture
 def empty_project(tmp_path: Path) -> FinishedStudy:
     """A study with one data set, two suites and no runs."""
-    dataset = Dataset(
+    dataset = Digits(
         name="digits",
         source="digits",
         splits=Splits(validation=200, test=TEST_IMAGES),

@@ -9,7 +9,7 @@ import torch
 import small_params
 from robustfront.artefacts import Layout
 from robustfront.data.store import prepare
-from robustfront.methods import load_methods
+from robustfront.methods import methods
 from robustfront.models import nullspace, weights
 from robustfront.planning import Plan, PlannedRun, load_plan
 from robustfront.training import session
@@ -47,7 +47,7 @@ class Project:
 
     def train(self, name: str) -> Path:
         """Trains a run and returns its folder."""
-        session.train(self.run(name), load_methods(), self.layout, torch.device("cpu"))
+        session.train(self.run(name), methods, self.layout, torch.device("cpu"))
         return self.layout.run(self.run(name).id)
 
 

@@ -253,7 +253,7 @@ def test_methods_lists_those_of_extensions_even_if_the_rest_of_the_file_is_wrong
 def test_data_is_prepared_and_the_projector_computed_by_their_verbs(
     run: Any, params: Path, tmp_path: Path
 ) -> None:
-    from robustfront.config.schema import Normalisation
+    from robustfront.config.images import Normalisation
     from robustfront.models import build, nullspace, weights
 
     plan, layout = load_plan(params), Layout(tmp_path / "results")

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from robustfront.config.schema import Normalisation
+from robustfront.config.images import Normalisation
 from robustfront.models import Classifier
 
 NORMALISATION = Normalisation(mean=(0.5, 0.4, 0.45), std=(0.25, 0.2, 0.4))

@@ -20,7 +20,7 @@ from benchmarks.gpu.journal import Journal
 from benchmarks.gpu.mosaics import unpacked
 from benchmarks.images import ROOT
 from benchmarks.workload import Workload
-from robustfront.config.schema import PreActResNet
+from robustfront.config.networks import PreActResNet
 from robustfront.devices import choose_device
 
 

@@ -5,11 +5,13 @@ import pytest
 import torch
 
 from robustfront.analysis import records
-from robustfront.analysis.kinds import Subject, analyse
 from robustfront.analysis.session import analyse_run
+from robustfront.analysis.subject import Subject, analyse
 from robustfront.artefacts import Layout
 from robustfront.attacks import Ball, pgd
-from robustfront.config.analyses import LandscapeAnalysis, NullSpaceAnalysis, PathAnalysis
+from robustfront.config.analyses.landscape import LandscapeAnalysis
+from robustfront.config.analyses.null_space import NullSpaceAnalysis
+from robustfront.config.analyses.path import PathAnalysis
 from robustfront.config.schema import Ascent, Threat
 from robustfront.data.augment import to_float
 from robustfront.data.splits import subset

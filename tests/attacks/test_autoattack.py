@@ -10,10 +10,12 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from robustfront.attacks import Ball
-from robustfront.attacks.autoattack import autoattack, batch_statistics_layers, square
-from robustfront.config.evaluations import AutoAttackEvaluation
-from robustfront.config.schema import Normalisation, Threat
+from robustfront.attacks.autoattack import autoattack, square
+from robustfront.config.attacks.autoattack import AutoAttackEvaluation
+from robustfront.config.images import Normalisation
+from robustfront.config.schema import Threat
 from robustfront.errors import ConfigError
+from robustfront.models.batch_norm import batch_statistics_layers
 from small_autoattack import limit
 from toy_models import Convolutional, Linear, random_images, random_linear
 

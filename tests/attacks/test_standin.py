@@ -11,19 +11,20 @@ import torch
 
 from robustfront import attacks
 from robustfront.attacks import Ball, standin
-from robustfront.config import schema
+from robustfront.config import networks, schema
+from robustfront.config.images import Normalisation
 from robustfront.models import build
 from robustfront.models.folded import fold
 from robustfront.models.preact_resnet import PreActResNet
 from toy_models import Convolutional, random_images
 
-NORMALISATION = schema.Normalisation(mean=(0.5, 0.4, 0.45), std=(0.25, 0.2, 0.4))
+NORMALISATION = Normalisation(mean=(0.5, 0.4, 0.45), std=(0.25, 0.2, 0.4))
 ASCENT = schema.Ascent(steps=3, step_size=0.02)
 
 
 def network() -> PreActResNet:
     torch.manual_seed(0)
-    config = schema.PreActResNet(depth=10, width=4)
+    config = networks.PreActResNet(depth=10, width=4)
     model = build(config, channels=3, classes=4, normalisation=NORMALISATION).eval()
     assert isinstance(model, PreActResNet)
     return model

@@ -15,7 +15,7 @@ from benchmarks.gpu.journal import Journal
 from benchmarks.gpu.mosaics import unpacked
 from benchmarks.workload import Workload
 from robustfront import attacks
-from robustfront.config.schema import PreActResNet
+from robustfront.config.networks import PreActResNet
 
 COMMAND = [sys.executable, "-m", "benchmarks.gpu"]
 REHEARSAL = ["--device", "cpu", "--tiny"]

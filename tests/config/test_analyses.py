@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from robustfront.config.analyses import LandscapeAnalysis, NullSpaceAnalysis
+from robustfront.config.analyses.landscape import LandscapeAnalysis
+from robustfront.config.analyses.null_space import NullSpaceAnalysis
 from robustfront.config.identity import analysis_id
 from robustfront.config.schema import Ascent, Threat
 from robustfront.planning import load_plan

@@ -2,14 +2,9 @@ from typing import Any
 
 import pytest
 
-from robustfront.config.evaluations import (
-    AutoAttackEvaluation,
-    Evaluation,
-    PGDEvaluation,
-    Suite,
-    of_suite,
-    views,
-)
+from robustfront.config.attacks.autoattack import AutoAttackEvaluation
+from robustfront.config.attacks.pgd import PGDEvaluation
+from robustfront.config.evaluations import Evaluation, Suite, of_suite, views
 from robustfront.config.layers import Layer
 from robustfront.config.validation import validate
 from robustfront.errors import ConfigError

@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 
 from robustfront.config import identity
-from robustfront.config.evaluations import Evaluation, PGDEvaluation, Suite, of_suite
+from robustfront.config.attacks.pgd import PGDEvaluation
+from robustfront.config.evaluations import Evaluation, Suite, of_suite
 from robustfront.config.identity import dataset_id, digest, evaluation_id, index_id
 from robustfront.config.schema import Config, Dataset, Run, Threat
 

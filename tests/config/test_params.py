@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from robustfront.config import params as params_module
 from robustfront.config.evaluations import Suite
 from robustfront.config.experiment import Experiment
 from robustfront.config.params import load_extensions, load_params
@@ -124,14 +125,31 @@ def test_params_yaml_of_the_project_is_valid(project: Path) -> None:
     assert set(params.experiments["npat"].scales) == {"digits", "mnist", "cifar10-small", "paper"}
 
 
-def test_extensions_are_found_beside_the_files_even_if_the_rest_is_wrong(tmp_path: Path) -> None:
-    assert load_extensions(tmp_path / "absent.yaml") == []
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The extensions of the last file of params; they are not really read."""
+    found: list[Path] = []
+
+    def keep(files: list[Path]) -> None:
+        found[:] = files
+
+    monkeypatch.setattr(params_module, "extend", keep)
+    return found
+
+
+def test_extensions_are_found_beside_the_files_even_if_the_rest_is_wrong(
+    tmp_path: Path, read: list[Path]
+) -> None:
+    load_extensions(tmp_path / "absent.yaml")
+    assert read == []
     path, study = tmp_path / "params.yaml", tmp_path / "params" / "a-b.yaml"
     write_yaml(path, {"extensions": ["mine.py"], "scale": 3})
-    assert load_extensions(path) == [tmp_path / "mine.py"]
+    load_extensions(path)
+    assert read == [tmp_path / "mine.py"]
     write_yaml(path, {"extensions": ["mine.py"], "scale": 3, "studies": ["params/a-b.yaml"]})
     write_yaml(study, {"extensions": ["its.py"], "runs": 3, "datasets": []})
-    assert load_extensions(path) == [tmp_path / "mine.py", tmp_path / "params" / "its.py"]
+    load_extensions(path)
+    assert read == [tmp_path / "mine.py", tmp_path / "params" / "its.py"]
     write_yaml(study, {"extensions": "its.py"})
     with pytest.raises(ConfigError, match=r"a-b\.yaml: extensions = 'its\.py': must be a list"):
         load_extensions(path)
@@ -140,11 +158,12 @@ def test_extensions_are_found_beside_the_files_even_if_the_rest_is_wrong(tmp_pat
         load_extensions(path)
 
 
-def test_a_file_that_two_name_is_one_extension(tmp_path: Path) -> None:
+def test_a_file_that_two_name_is_one_extension(tmp_path: Path, read: list[Path]) -> None:
     front = {"like": "small", "runs": {"st": "small/st"}, "extensions": ["../mine.py"]}
     path = write(tmp_path, tree(extensions=["mine.py", "other.py"]), front=front)
-    assert load_extensions(path) == load_params(path).extensions
-    assert [file.name for file in load_extensions(path)] == ["mine.py", "other.py"]
+    for load in (load_extensions, load_params):
+        load(path)
+        assert [file.name for file in read] == ["mine.py", "other.py"]
 
 
 def test_suggestions_name_the_nearest_or_what_there_is() -> None:

@@ -75,7 +75,7 @@ def test_its_extensions_lie_beside_its_own_file(tmp_path: Path) -> None:
     shutil.move(theirs / "mine.py", tmp_path / "project" / "mine.py")
     assert full_complaint(tmp_path / "project" / "params.yaml") == (
         f"extensions: {tmp_path}/project/../theirs/front/mine.py: not a Python file; name a .py file "
-        "that registers a method"
+        "that registers something"
     )
 
 

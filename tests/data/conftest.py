@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from robustfront.config.schema import CropFlip, Dataset, Normalisation, Splits
+from robustfront.config.images import CropFlip, Normalisation, Splits
+from robustfront.config.schema import Dataset
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +41,6 @@ def dataset() -> Callable[..., Dataset]:
             "normalisation": Normalisation(mean=(0.5,) * channels, std=(0.5,) * channels),
             "augmentation": CropFlip(),
         }
-        return Dataset(**(defaults | fields))
+        return Dataset.model_validate(defaults | fields)
 
     return make

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.transforms import functional
 
-from robustfront.config.schema import CropFlip, CropFlipRotate, NoAugmentation
+from robustfront.config.images import CropFlip, CropFlipRotate, NoAugmentation
 from robustfront.data import augment as augment_module
 from robustfront.data.augment import augment, crop_and_flip, crop_flip_rotate, to_float
 

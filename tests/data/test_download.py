@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from robustfront.config.datasets.base import File, Source
+from robustfront.config.datasets.mnist import OFFICIAL
 from robustfront.data.download import fetch
-from robustfront.data.sources import OFFICIAL, File, Source
 from robustfront.errors import DataError
 
 CONTENT = Random(0).randbytes(300_000)
@@ -253,7 +254,7 @@ def test_offline_is_one_error_that_says_what_to_put_where(tmp_path, monkeypatch)
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         mirror = f"http://127.0.0.1:{unused.getsockname()[1]}/data/"
-        official = OFFICIAL["mnist"]
+        official = OFFICIAL
         with pytest.raises(DataError) as error:
             fetch(Source((mirror,), official.files), tmp_path / "mnist", pause=0)
     message = str(error.value)

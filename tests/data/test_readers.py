@@ -11,10 +11,18 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
+from robustfront.config.datasets import Dataset
 from robustfront.data import pickles, readers
 from robustfront.errors import DataError
 
 RNG = np.random.default_rng(0)
+
+
+def config(source: str, channels: int) -> Dataset:
+    """A data set of that source."""
+    normalisation = {"mean": [0.5] * channels, "std": [0.5] * channels}
+    common = {"name": "images", "splits": {"validation": 1}, "normalisation": normalisation}
+    return Dataset.model_validate(common | {"source": source})
 
 
 def rows(count: int) -> np.ndarray:
@@ -137,8 +145,8 @@ def test_cifar_archive_and_unpacked_files_give_the_same_images_in_order(tmp_path
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
 
-    packed = readers.read("cifar10", {archive.name: archive}, channels=3)
-    loose = readers.read("cifar10", {name: tmp_path / name for name in contents}, channels=3)
+    packed = readers.read(config("cifar10", 3), {archive.name: archive})
+    loose = readers.read(config("cifar10", 3), {name: tmp_path / name for name in contents})
     for raw in (packed, loose):
         assert np.array_equal(raw.train.images, images[:5].reshape(-1, 3, 32, 32))
         assert np.array_equal(raw.train.labels, labels[:5].ravel())
@@ -155,7 +163,7 @@ def test_nothing_of_an_archive_reaches_the_disk(tmp_path, monkeypatch):
     archive = folder / readers.CIFAR_ARCHIVE
     members = {f"../../{name}": content for name, content in contents.items()}
     write_archive(archive, members | {"../../../evil": b"x", "/tmp/robustfront-evil": b"x"})
-    raw = readers.read_cifar10({archive.name: archive})
+    raw = readers.read(config("cifar10", 3), {archive.name: archive})
     assert len(raw.train.images) == 5 * images.shape[1]
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == [archive]
     assert not Path("/tmp/robustfront-evil").exists()
@@ -174,7 +182,7 @@ def test_a_link_in_an_archive_is_not_followed(tmp_path):
         link.type, link.linkname = tarfile.SYMTYPE, str(tmp_path / "secret")
         tar.addfile(link)
     with pytest.raises(DataError, match="holds no data_batch_5"):
-        readers.read_cifar10({archive.name: archive})
+        readers.read(config("cifar10", 3), {archive.name: archive})
 
 
 def test_a_malicious_batch_in_an_archive_is_refused(tmp_path, monkeypatch):
@@ -184,7 +192,7 @@ def test_a_malicious_batch_in_an_archive_is_refused(tmp_path, monkeypatch):
         archive, {"cifar-10-batches-py/data_batch_1": pickle.dumps(Calls(os.system, "touch executed"))}
     )
     with pytest.raises(DataError, match=r"cifar-10-batches-py/data_batch_1: .* names posix\.system"):
-        readers.read_cifar10({archive.name: archive})
+        readers.read(config("cifar10", 3), {archive.name: archive})
     assert not (tmp_path / "executed").exists()
 
 
@@ -194,7 +202,7 @@ def test_a_truncated_archive_is_a_data_error(tmp_path):
     write_archive(archive, contents)
     archive.write_bytes(archive.read_bytes()[:20_000])
     with pytest.raises(DataError, match=r"cifar-10-python\.tar\.gz: damaged archive"):
-        readers.read_cifar10({archive.name: archive})
+        readers.read(config("cifar10", 3), {archive.name: archive})
 
 
 @pytest.mark.parametrize(
@@ -213,13 +221,13 @@ def test_a_batch_that_is_not_cifar_is_a_data_error(data, labels, message, tmp_pa
         files[name] = tmp_path / name
         files[name].write_bytes(python3_batch(data, labels))
     with pytest.raises(DataError, match=message):
-        readers.read_cifar10(files)
+        readers.read(config("cifar10", 3), files)
 
 
 def test_real_cifar10_has_the_known_labels_and_statistics(unpacked, shared_data):
     folder = unpacked / "cifar-10-batches-py"
     names = (*readers.CIFAR_TRAIN, readers.CIFAR_TEST)
-    raw = readers.read("cifar10", {name: folder / name for name in names}, channels=3)
+    raw = readers.read(config("cifar10", 3), {name: folder / name for name in names})
     images, labels = raw.train
     assert images.shape == (50_000, 3, 32, 32)
     assert np.bincount(labels).tolist() == [5000] * 10
@@ -253,12 +261,12 @@ def test_svhn_turns_axes_and_calls_digit_zero_zero(tmp_path):
     train, test = tmp_path / "train_32x32.mat", tmp_path / "test_32x32.mat"
     images, _ = write_mat(train)
     write_mat(test, 10)
-    raw = readers.read("svhn", {path.name: path for path in (train, test)}, channels=3)
+    raw = readers.read(config("svhn", 3), {path.name: path for path in (train, test)})
     for n, channel, row, column in [(0, 0, 0, 0), (7, 2, 5, 31), (19, 1, 31, 4)]:
         assert raw.train.images[n, channel, row, column] == images[row, column, channel, n]
     assert raw.train.labels.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0] * 2
     assert raw.test.labels.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0]
-    assert readers.read("svhn", {train.name: train}, channels=3).test is None
+    assert readers.read(config("svhn", 3), {train.name: train}).test is None
 
 
 @pytest.mark.parametrize("damage", ["truncated", "foreign", "other arrays", "shapes"])
@@ -274,12 +282,12 @@ def test_a_damaged_mat_file_is_a_data_error(damage, tmp_path):
     else:
         write_mat(path, y=np.ones((7, 1), np.uint8))
     with pytest.raises(DataError, match=r"train_32x32\.mat: "):
-        readers.read_svhn({path.name: path})
+        readers.read(config("svhn", 3), {path.name: path})
 
 
 def test_real_svhn_digits_are_read(shared_data):
     (path,) = (shared_data / "svhn").iterdir()
-    images, labels = readers.read("svhn", {"train_32x32.mat": path}, channels=3).train
+    images, labels = readers.read(config("svhn", 3), {"train_32x32.mat": path}).train
     assert images.shape == (1083, 3, 32, 32)
     assert labels[:10].tolist() == [1, 9, 2, 3, 2, 5, 9, 3, 3, 1]
     assert set(labels.tolist()) == set(range(10))
@@ -288,7 +296,7 @@ def test_real_svhn_digits_are_read(shared_data):
 # ---------------------------------------------------------------------------------------------- MNIST
 def test_real_mnist_has_the_known_labels_and_statistics(shared_data):
     files = {path.name: path for path in (shared_data / "mnist").iterdir()}
-    raw = readers.read("mnist", files, channels=1)
+    raw = readers.read(config("mnist", 1), files)
     assert raw.train.images.shape == (60_000, 1, 28, 28)
     assert raw.test.images.shape == (10_000, 1, 28, 28)
     assert raw.train.labels[:8].tolist() == [5, 0, 4, 1, 9, 2, 1, 3]
@@ -312,7 +320,8 @@ def write_mnist(folder: Path, images: bytes, labels: bytes) -> dict[str, Path]:
 
 def test_mnist_training_part_alone(tmp_path):
     images, labels = RNG.integers(0, 256, (6, 5, 4), dtype=np.uint8), np.arange(6, dtype=np.uint8)
-    raw = readers.read_mnist(write_mnist(tmp_path, gzip.compress(idx(images)), gzip.compress(idx(labels))))
+    files = write_mnist(tmp_path, gzip.compress(idx(images)), gzip.compress(idx(labels)))
+    raw = readers.read(config("mnist", 1), files)
     assert np.array_equal(raw.train.images[:, 0], images)
     assert raw.train.labels.tolist() == list(range(6))
     assert raw.test is None
@@ -331,12 +340,12 @@ def test_damaged_idx_files_are_a_data_error(damage, tmp_path):
         "counts differ": gzip.compress(idx(np.zeros((5, 5, 4), np.uint8))),
     }[damage]
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz: "):
-        readers.read_mnist(write_mnist(tmp_path, images, gzip.compress(labels)))
+        readers.read(config("mnist", 1), write_mnist(tmp_path, images, gzip.compress(labels)))
 
 
 # --------------------------------------------------------------------------------------------- digits
 def test_digits_are_scaled_to_the_whole_range():
-    raw = readers.read("digits", {}, channels=1)
+    raw = readers.read(config("digits", 1), {})
     assert raw.train.images.shape == (1797, 1, 8, 8)
     assert raw.test is None
     assert np.unique(raw.train.images).tolist() == [round(v * 255 / 16) for v in range(17)]
@@ -355,7 +364,7 @@ def test_npz_in_any_layout(layout, test, tmp_path):
     if test:
         arrays |= {"x_test": stored[8:], "y_test": labels[8:]}
     np.savez(tmp_path / "own.npz", **arrays)
-    raw = readers.read("npz", {"own.npz": tmp_path / "own.npz"}, channels=channels)
+    raw = readers.read(config("npz", channels), {"own.npz": tmp_path / "own.npz"})
     assert np.array_equal(raw.train.images, expected[:8])
     assert np.array_equal(raw.train.labels, labels[:8])
     assert (raw.test is not None) == test
@@ -386,21 +395,21 @@ def test_an_npz_that_cannot_be_used_says_why(changes, message, tmp_path):
     path = tmp_path / "own.npz"
     np.savez(path, **(GOOD | changes))
     with pytest.raises(DataError, match=message) as error:
-        readers.read_npz(path, channels=3)
+        readers.read(config("npz", 3), {"own.npz": path})
     assert str(path) in str(error.value)
 
 
 def test_an_npz_without_training_arrays_says_what_it_holds(tmp_path):
     np.savez(tmp_path / "own.npz", images=np.zeros(3))
     with pytest.raises(DataError, match=r"holds no array x_train and y_train, only \['images'\]"):
-        readers.read_npz(tmp_path / "own.npz", channels=3)
+        readers.read(config("npz", 3), {"own.npz": tmp_path / "own.npz"})
 
 
 @pytest.mark.parametrize("content", [b"", b"text", pickle.dumps([1])])
 def test_a_file_that_is_no_npz_is_a_data_error(content, tmp_path):
     (tmp_path / "own.npz").write_bytes(content)
     with pytest.raises(DataError, match=r"own\.npz: not a \.npz"):
-        readers.read_npz(tmp_path / "own.npz", channels=3)
+        readers.read(config("npz", 3), {"own.npz": tmp_path / "own.npz"})
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
@@ -410,14 +419,14 @@ def test_a_damaged_npz_is_a_data_error(save, tmp_path):
     whole = path.read_bytes()
     path.write_bytes(whole[:-300])
     with pytest.raises(DataError, match=r"own\.npz: "):
-        readers.read_npz(path, channels=3)
+        readers.read(config("npz", 3), {"own.npz": path})
     path.write_bytes(whole[:4000] + bytes([whole[4000] ^ 255]) + whole[4001:])
     with pytest.raises(DataError, match=r"own\.npz: "):
-        readers.read_npz(path, channels=3)
+        readers.read(config("npz", 3), {"own.npz": path})
 
 
 def test_a_bare_npy_file_is_a_data_error(tmp_path):
     with (tmp_path / "own.npz").open("wb") as file:
         np.save(file, np.zeros(3))
     with pytest.raises(DataError, match=r"own\.npz: not a \.npz"):
-        readers.read_npz(tmp_path / "own.npz", channels=3)
+        readers.read(config("npz", 3), {"own.npz": tmp_path / "own.npz"})

@@ -3,8 +3,12 @@ import re
 
 import pytest
 
-from robustfront.data.sources import OFFICIAL, File, Source, algorithm
+from robustfront.config.datasets import datasets
+from robustfront.config.datasets.base import File, Source
+from robustfront.data.sources import algorithm
 from robustfront.errors import ConfigError
+
+OFFICIAL = {name: kind.official for name, kind in datasets.entries.items() if kind.official}
 
 
 @pytest.mark.parametrize("name", OFFICIAL)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robustfront.config.schema import Splits
+from robustfront.config.images import Splits
 from robustfront.data.splits import split, stratified_order, subset
 from robustfront.errors import ConfigError
 

@@ -16,9 +16,9 @@ import torch
 from safetensors import SafetensorError
 
 from robustfront import checksums
-from robustfront.config.schema import Splits
+from robustfront.config.datasets.mnist import OFFICIAL
+from robustfront.config.images import Splits
 from robustfront.data import splits as splitting
-from robustfront.data.sources import OFFICIAL
 from robustfront.data.splits import subset
 from robustfront.data.store import Split, Store, load, prepare
 from robustfront.errors import ArtefactError, ConfigError, DataError
@@ -238,7 +238,7 @@ def test_mnist_is_downloaded_verified_and_prepared_in_one_call(shared_data, data
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         mirror = f"http://127.0.0.1:{server.server_port}/"
-        official = {"mnist": replace(OFFICIAL["mnist"], mirrors=(mirror,))}
+        official = replace(OFFICIAL, mirrors=(mirror,))
         config = dataset("mnist", splits=Splits(validation=1000))
         prepare(config, tmp_path / "raw", tmp_path / "out", official=official)
         server.shutdown()
@@ -246,7 +246,7 @@ def test_mnist_is_downloaded_verified_and_prepared_in_one_call(shared_data, data
     assert (len(store.train), len(store.validation), len(store.test)) == (59_000, 1000, 10_000)
     raw_files = json.loads((tmp_path / "out" / "manifest.json").read_text())["raw_files"]
     assert {name: entry["sha256"] for name, entry in raw_files.items()} == {
-        file.name: file.checksum for file in OFFICIAL["mnist"].files
+        file.name: file.checksum for file in OFFICIAL.files
     }
 
 

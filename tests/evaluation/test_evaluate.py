@@ -12,7 +12,7 @@ from robustfront.config.evaluations import Evaluation
 from robustfront.data.splits import stratified_order, subset
 from robustfront.data.store import Split
 from robustfront.errors import ArtefactError, ConfigError
-from robustfront.evaluation import evaluate as module
+from robustfront.evaluation.attacks import pgd as attack_by_pgd
 from robustfront.evaluation.evaluate import evaluate
 from robustfront.evaluation.memory import Memory
 from robustfront.evaluation.outcomes import Evaluated, fell, load, save
@@ -275,7 +275,7 @@ def test_logits_that_are_not_finite_are_refused(model: Linear, subject: Subject)
 
 def test_an_attack_that_leaves_the_ball_is_caught(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        module, "ascend", lambda model, x, *args, **settings: {"final": (x + 0.1).clamp(0, 1)}
+        attack_by_pgd, "ascend", lambda model, x, *args, **settings: {"final": (x + 0.1).clamp(0, 1)}
     )
     with pytest.raises(RuntimeError, match=r"pgd-8 left the ball on 60 of 60"):
         evaluate(subject, evaluation())

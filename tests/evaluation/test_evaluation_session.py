@@ -165,7 +165,7 @@ def test_batches_that_other_code_left_are_not_gone_on_with(
     monkeypatch.setattr(batches, "pgd", pgd)
     with pytest.raises(KeyboardInterrupt):
         evaluate(small_project, evaluations)
-    monkeypatch.setattr(making, "evaluation_code", lambda evaluation: "other")
+    monkeypatch.setattr(making, "evaluation_code", lambda evaluation, model: "other")
     evaluate(small_project, evaluations)
     assert attacked == [2, 2, 1], "all batches, as if nothing had been there"
 
@@ -234,14 +234,14 @@ def test_where_nothing_is_missing_there_is_only_the_index_to_write(
 
 def test_such_a_job_does_not_even_import_torch(small_project: Project) -> None:
     run = small_project.run("st")
-    evaluate(small_project, dict(small_project.plan.studies["small"].evaluations["quick"].values()))
+    evaluate(small_project, small_project.plan.evaluations[run.id])
     script = (
         "import sys; from pathlib import Path; from robustfront.artefacts import Layout\n"
         "from robustfront.evaluation.session import evaluate_run\n"
         "from robustfront.planning import load_plan\n"
         "plan = load_plan(Path('params.yaml'))\n"
-        "wanted = dict(plan.studies['small'].evaluations['quick'].values())\n"
-        f"evaluate_run(plan.runs['{run.id}'], wanted, 'index-again', Layout(), 'auto')\n"
+        f"run, wanted = plan.runs['{run.id}'], plan.evaluations['{run.id}']\n"
+        "evaluate_run(run, wanted, 'index-again', Layout(), 'auto')\n"
         "print('torch' in sys.modules)"
     )
     words = [sys.executable, "-c", script]

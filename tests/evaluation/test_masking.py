@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from robustfront.attacks import Ball
-from robustfront.config.evaluations import PGDEvaluation
+from robustfront.config.attacks.pgd import PGDEvaluation
 from robustfront.config.schema import Threat
 from robustfront.evaluation import masking
 from robustfront.evaluation.batches import ascend

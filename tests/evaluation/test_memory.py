@@ -6,7 +6,8 @@ from torch import Tensor
 
 from robustfront.attacks import Ball
 from robustfront.attacks.autoattack import autoattack
-from robustfront.config.evaluations import AutoAttackEvaluation, PGDEvaluation
+from robustfront.config.attacks.autoattack import AutoAttackEvaluation
+from robustfront.config.attacks.pgd import PGDEvaluation
 from robustfront.config.schema import Threat
 from robustfront.errors import ArtefactError
 from robustfront.evaluation.batches import ascend

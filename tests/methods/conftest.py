@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from robustfront.config.schema import Normalisation, PreActResNet
-from robustfront.methods import load_methods
+from robustfront.config.images import Normalisation
+from robustfront.config.networks import PreActResNet
+from robustfront.methods import methods
 from robustfront.methods.base import Method, Setting
 from robustfront.models import Classifier, build, nullspace
 
@@ -49,7 +50,7 @@ def make(model: Classifier) -> Callable[..., Method]:
     """`make(name, **params)`: the method on `model`, whose present head gives the null space."""
 
     def make_method(name: str, **params: Any) -> Method:
-        kind = load_methods()[name].method
+        kind = methods[name].method
         if name != "standard":
             params = {
                 "threat": {"eps": 0.1, "space": "normalised"},

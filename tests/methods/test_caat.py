@@ -11,9 +11,10 @@ from torch import Tensor
 from moments import moment
 from robustfront import losses
 from robustfront.config import schema
+from robustfront.config.images import CropFlip
 from robustfront.data.store import Split
 from robustfront.errors import Interrupted
-from robustfront.methods import load_methods
+from robustfront.methods import methods
 from robustfront.methods.base import Setting, Surroundings
 from robustfront.methods.lookahead import step_of
 from robustfront.methods.weighting import image_features
@@ -32,7 +33,7 @@ class Lesson:
     def __init__(self, *, faithful: bool, temperature: float = 0.7, nesterov: bool = False) -> None:
         torch.manual_seed(0)
         self.model = Convolutional().double()
-        entry = load_methods()["caat"].method
+        entry = methods["caat"].method
         params = {
             "threat": {"eps": 0.05},
             "attack": {"steps": 3, "step_size": 0.02, "start": "gaussian"},
@@ -55,7 +56,7 @@ class Lesson:
             {"epochs": 1, "batch_size": 8, "optimizer": {"lr": 0.3}, "schedule": {"kind": "constant"}}
         )
         train = Split((255 * self.x).byte(), LABELS, torch.arange(8))
-        self.caat.attach(Surroundings(optimizer, training, schema.CropFlip(), train, data))
+        self.caat.attach(Surroundings(optimizer, training, CropFlip(), train, data))
         multipliers = [[0.3, 0, 0.1, 0], [0, 0.2, 0.2, 0], [0.4, -0.3, 0, 0.1]]
         self.caat.multipliers = torch.tensor(multipliers, dtype=torch.float64)
         self.caat._apply_multipliers()
@@ -346,7 +347,7 @@ def test_two_epochs_reduce_the_loss_and_log_the_mixture(precision: str) -> None:
 
 
 def test_cost_counts_both_attacks_and_the_look_ahead() -> None:
-    entry = load_methods()["caat"].method
+    entry = methods["caat"].method
     params = {"threat": {"eps": 0.1}, "attack": {"steps": 10, "step_size": 0.1}}
     model = entry.Params.model_validate
     assert entry.units(model(params | {"meta_every": 10**9})) == pytest.approx(41 + 9)

@@ -17,9 +17,8 @@ from robustfront.config.schema import Ascent, Threat
 from robustfront.data.augment import to_float
 from robustfront.data.store import Split
 from robustfront.errors import Interrupted
-from robustfront.methods import class_balance, load_methods
+from robustfront.methods import class_balance, methods
 from robustfront.methods.base import Setting
-from robustfront.models import cost
 from robustfront.planning import load_plan
 from robustfront.planning.estimate import estimate
 from robustfront.training.checkpoint import Checkpoint
@@ -147,7 +146,7 @@ def weighted_batch(**params: Any) -> tuple[Any, Tensor, Tensor, Tensor]:
     """FRL with unequal weights on a float64 model, and a batch."""
     torch.manual_seed(0)
     model = Convolutional().double()
-    entry = load_methods()["frl"].method
+    entry = methods["frl"].method
     given = {"threat": {"eps": 0.05}, "attack": {"steps": 3, "step_size": 0.02, "start": "gaussian"}}
     method: Any = entry(entry.Params.model_validate(given | params), Setting(model))
     multipliers = [[0.3, 0, 0.1, 0], [0, 0.2, 0.2, 0], [0.4, -0.3, 0, 0.1]]
@@ -202,7 +201,7 @@ def test_without_remargin_all_classes_share_one_radius_and_the_step_is_the_attac
 
 def test_with_both_parts_off_it_is_trades() -> None:
     method, x, _, y = weighted_batch(reweight=False, remargin=False)
-    entry = load_methods()["trades"].method
+    entry = methods["trades"].method
     given = {"threat": method.params.threat, "attack": method.params.attack, "beta": 1.5}
     plain = entry(entry.Params.model_validate(given), Setting(copy.deepcopy(method.model)))
     made = [m.craft(x, y, moment(torch.Generator().manual_seed(3))) for m in (method, plain)]
@@ -258,7 +257,7 @@ def test_factors_out_of_order_are_refused() -> None:
 
 
 def test_cost_counts_the_attack_and_the_validation_pass() -> None:
-    entry = load_methods()["frl"].method
+    entry = methods["frl"].method
     params = entry.Params.model_validate(
         {"threat": {"eps": 0.1}, "attack": {"steps": 10, "step_size": 0.1}, "validation_steps": 20}
     )
@@ -271,5 +270,5 @@ def test_the_plan_adds_the_validation_pass_to_the_cost_of_trades(project: Path) 
     seconds = {entry.run.names[0].removeprefix("npat/"): entry.train_seconds for entry in estimate(plan)}
     (run,) = (run for run in plan.runs.values() if "npat/frl" in run.names)
     passes = run.config.training.epochs * 200 * (1 + 2 * 20 + 1)  # 200 validation images
-    extra = passes * cost.forward_flops(run.config.model, channels=1, size=8, classes=10) / 10e9
+    extra = passes * run.config.model.forward_flops(channels=1, size=8, classes=10) / 10e9
     assert seconds["frl"] - seconds["trades"] == pytest.approx(extra)  # type: ignore[operator]

@@ -8,7 +8,7 @@ from torch import Tensor
 from moments import moment
 from robustfront.config.schema import Threat
 from robustfront.errors import ConfigError
-from robustfront.methods import load_methods
+from robustfront.methods import methods
 from robustfront.methods.base import Setting
 from robustfront.methods.npat import ROUNDING
 from robustfront.models import nullspace
@@ -234,7 +234,7 @@ def test_logged_offset_is_what_lies_in_the_row_space(model, make) -> None:
 
 @pytest.mark.parametrize("name", ["npda", "npgd"])
 def test_without_a_null_space_the_method_says_what_it_needs(name, model) -> None:
-    kind = load_methods()[name].method
+    kind = methods[name].method
     params = {"threat": Threat(eps=0.1), "attack": ONE_STEP, "generator": "pgd", "beta": 1.0}
     with pytest.raises(ConfigError, match="need the null space"):
         kind(kind.Params.model_validate(params), Setting(model=model))

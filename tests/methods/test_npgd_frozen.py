@@ -4,7 +4,8 @@ import torch
 from pydantic import ValidationError
 
 from robustfront.config import schema
-from robustfront.methods import load_methods
+from robustfront.config.images import CropFlip
+from robustfront.methods import methods
 from robustfront.methods.base import Setting
 from robustfront.models import nullspace
 from robustfront.training.loop import Outcome, Trainer, Watcher
@@ -15,7 +16,7 @@ def trained(name: str, **training: object) -> tuple[Outcome, dict[str, torch.Ten
     model = tiny_training.network()
     before = {key: value.clone() for key, value in model.state_dict().items()}
     space = nullspace.compute(model.head.weight, 1e-6)
-    kind = load_methods()[name].method
+    kind = methods[name].method
     params = {"threat": tiny_training.THREAT, "attack": tiny_training.ATTACK, "generator": "pgd", "beta": 1.0}
     trainer = Trainer(
         "tiny",
@@ -23,7 +24,7 @@ def trained(name: str, **training: object) -> tuple[Outcome, dict[str, torch.Ten
         method=kind(kind.Params.model_validate(params), Setting(model, space)),
         store=tiny_training.store(),
         training=schema.Training.model_validate(tiny_training.TRAINING | training),
-        augmentation=schema.CropFlip(),
+        augmentation=CropFlip(),
         seed=0,
     )
     return trainer.fit(Watcher(lambda state: None)), before
@@ -63,7 +64,7 @@ def test_npda_logs_the_drift_beside_its_gradient() -> None:
 
 
 def test_batch_norm_of_the_batch_is_refused() -> None:
-    kind = load_methods()["npgd_frozen"].method
+    kind = methods["npgd_frozen"].method
     params = {"threat": tiny_training.THREAT, "attack": tiny_training.ATTACK, "generator": "pgd", "beta": 1.0}
     with pytest.raises(ValidationError, match="attack_mode"):
         kind.Params.model_validate(params | {"attack_mode": "train"})

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from robustfront import methods
+from robustfront.config import extensions
+from robustfront.config.extensions import extend
 from robustfront.config.schema import Config
 from robustfront.errors import ConfigError
-from robustfront.methods import load_methods
-from robustfront.methods.base import Losses, Method, register, registry
+from robustfront.methods import methods
+from robustfront.methods.base import Entry, Losses, Method, register
 
 # Annotations as strings, which pydantic can resolve only if the module can be found by its name.
 EXTENSION = '''
@@ -34,7 +35,13 @@ class Mine(Method):
 
 @pytest.fixture(autouse=True)
 def restored(monkeypatch) -> None:
-    monkeypatch.setattr(registry, "entries", dict(load_methods().entries))
+    monkeypatch.setattr(methods, "entries", dict(methods.entries))
+
+
+def found(*files: Path) -> dict[str, Entry]:
+    """The methods that are known once these files have been read."""
+    extend(files)
+    return methods.entries
 
 
 @pytest.fixture
@@ -48,9 +55,8 @@ def extension(tmp_path):
 
 
 def test_the_methods_of_table_1_are_known() -> None:
-    found = load_methods()
-    assert {"standard", "pgd_at", "trades", "score", "npda", "npgd"} <= set(found.entries)
-    assert all(entry.source and entry.summary.endswith(".") for entry in found.entries.values())
+    assert {"standard", "pgd_at", "trades", "score", "npda", "npgd"} <= set(methods.entries)
+    assert all(entry.source and entry.summary.endswith(".") for entry in methods.entries.values())
 
 
 @pytest.mark.parametrize(
@@ -65,14 +71,14 @@ def test_the_methods_of_table_1_are_known() -> None:
     ],
 )
 def test_labels_of_runs(name, params, label) -> None:
-    entry = load_methods()[name]
+    entry = methods[name]
     if name != "standard":
         params = {"threat": {"eps": "8/255"}, "attack": {"steps": 10, "step_size": "2/255"}} | params
     assert entry.label(entry.method.Params.model_validate(params)) == label
 
 
 def test_defaults_are_the_papers_where_it_names_them() -> None:
-    fields = {name: load_methods()[name].method.Params.model_fields for name in ("npda", "npgd", "trades")}
+    fields = {name: methods[name].method.Params.model_fields for name in ("npda", "npgd", "trades")}
     assert fields["npda"]["zero_start"].default == "hold"
     assert fields["npgd"]["bias"].default == "frozen"
     assert fields["trades"]["attack_mode"].default == "eval"
@@ -80,19 +86,19 @@ def test_defaults_are_the_papers_where_it_names_them() -> None:
 
 
 def test_reading_the_methods_imports_no_torch() -> None:
-    code = "import sys, robustfront.methods as m; m.load_methods(); sys.exit('torch' in sys.modules)"
+    code = "import sys, robustfront.methods; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_unknown_method_suggests_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"unknown method 'trade' \(did you mean 'trades'\?\)"):
-        load_methods()["trade"]
+        methods["trade"]
 
 
 def test_extension_is_registered_and_read_anew_each_time(extension) -> None:
-    first = load_methods([extension()])["mine"].method.Params(kind="b")
+    first = found(extension())["mine"].method.Params(kind="b")
     assert (first.kind, first.weight) == ("b", 1.0)
-    assert load_methods([extension(weight=22.0)])["mine"].method.Params().weight == 22.0
+    assert found(extension(weight=22.0))["mine"].method.Params().weight == 22.0
 
 
 @pytest.mark.parametrize(
@@ -110,22 +116,22 @@ def test_extension_that_fails_is_named(content, message, tmp_path) -> None:
     path = tmp_path / "broken.py"
     path.write_text(content)
     with pytest.raises(ConfigError, match=rf"extensions: .*broken\.py.*{message}"):
-        load_methods([path])
+        found(path)
 
 
 @pytest.mark.parametrize("name", ["missing.py", "notes.txt", ""])
 def test_extension_that_is_no_python_file_is_named(name, tmp_path) -> None:
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(ConfigError, match=r"extensions: .*: not a Python file"):
-        load_methods([tmp_path / name])
+        found(tmp_path / name)
 
 
 def test_two_files_may_have_the_same_name_but_not_the_same_method(extension, tmp_path) -> None:
     (tmp_path / "other").mkdir()
     other = extension(name="theirs", file="other/mine.py")
-    assert {"mine", "theirs"} <= set(load_methods([extension(), other]).entries)
+    assert {"mine", "theirs"} <= set(found(extension(), other))
     with pytest.raises(ConfigError, match="method 'mine' is defined twice"):
-        load_methods([extension(name="mine", file="other/mine.py")])
+        found(extension(name="mine", file="other/mine.py"))
 
 
 def test_two_classes_of_one_file_cannot_share_a_name() -> None:
@@ -134,19 +140,31 @@ def test_two_classes_of_one_file_cannot_share_a_name() -> None:
         register("mine", source="here")(type("Second", (Method,), {}))
 
 
-def test_method_of_an_installed_package(monkeypatch, extension, tmp_path) -> None:
+@pytest.fixture
+def installed(monkeypatch):
+    """Has a package be installed that offers a module of this name."""
+
+    def offer(module: str) -> None:
+        point = EntryPoint("theirs", module, "robustfront.extensions")
+        asked = {"robustfront.extensions": (point,)}
+        monkeypatch.setattr(extensions, "entry_points", lambda group: asked.get(group, ()))
+        extensions.installed.cache_clear()
+
+    yield offer
+    extensions.installed.cache_clear()
+
+
+def test_method_of_an_installed_package(installed, monkeypatch, extension, tmp_path) -> None:
     extension(name="packaged", file="package_with_a_method.py")
     monkeypatch.syspath_prepend(str(tmp_path))
-    point = EntryPoint("packaged", "package_with_a_method", "robustfront.methods")
-    monkeypatch.setattr(methods, "entry_points", lambda group: [point] if group == point.group else [])
-    assert "packaged" in load_methods().entries
+    installed("package_with_a_method")
+    assert "packaged" in found()
 
 
-def test_installed_package_that_fails_is_named(monkeypatch) -> None:
-    point = EntryPoint("broken", "nothing_of_that_name", "robustfront.methods")
-    monkeypatch.setattr(methods, "entry_points", lambda group: [point])
-    with pytest.raises(ConfigError, match=r"entry point 'broken' cannot be imported: ModuleNotFoundError"):
-        load_methods()
+def test_installed_package_that_fails_is_named(installed) -> None:
+    installed("nothing_of_that_name")
+    with pytest.raises(ConfigError, match=r"entry point 'theirs' cannot be imported: ModuleNotFoundError"):
+        found()
 
 
 def test_total_adds_up_the_parts_and_keeps_their_type() -> None:

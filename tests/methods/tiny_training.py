@@ -5,9 +5,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robustfront.config import schema
+from robustfront.config import networks, schema
+from robustfront.config.images import CropFlip, Normalisation
 from robustfront.data.store import Split, Store
-from robustfront.methods import load_methods
+from robustfront.methods import methods
 from robustfront.methods.base import Method, Setting
 from robustfront.models import Classifier, build
 from robustfront.training.loop import Trainer
@@ -43,15 +44,15 @@ def store() -> Store:
 
 def network(seed: int = 0) -> Classifier:
     torch.manual_seed(seed)
-    normalisation = schema.Normalisation(mean=(0.3,), std=(0.25,))
+    normalisation = Normalisation(mean=(0.3,), std=(0.25,))
     model = build(
-        schema.PreActResNet(depth=10, width=4), channels=1, classes=CLASSES, normalisation=normalisation
+        networks.PreActResNet(depth=10, width=4), channels=1, classes=CLASSES, normalisation=normalisation
     )
     return model.to(memory_format=torch.channels_last)
 
 
 def make(name: str, model: Classifier, **params: Any) -> Method:
-    method = load_methods()[name].method
+    method = methods[name].method
     given = {"threat": THREAT, "attack": ATTACK} | params
     return method(method.Params.model_validate(given), Setting(model))
 
@@ -65,6 +66,6 @@ def trainer(name: str, *, pad: int = 0, training: dict[str, Any] | None = None, 
         method=make(name, model, **params),
         store=store(),
         training=schema.Training.model_validate(TRAINING | (training or {})),
-        augmentation=schema.CropFlip(pad=pad),
+        augmentation=CropFlip(pad=pad),
         seed=0,
     )

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
-from robustfront.config.schema import Normalisation, PreActResNet
-from robustfront.models import build, cost
+from robustfront.config.images import Normalisation
+from robustfront.config.networks import PreActResNet
+from robustfront.models import build
 
 configs = st.builds(
     PreActResNet,
@@ -34,18 +35,16 @@ def test_closed_forms_are_what_torch_counts(
         network = build(config, channels=channels, classes=classes, normalisation=normalisation).eval()
         with FlopCounterMode(display=False) as counter:
             network(torch.empty(1, channels, size, size))
-    assert (
-        cost.forward_flops(config, channels=channels, size=size, classes=classes) == counter.get_total_flops()
-    )
-    assert cost.parameters(config, channels=channels, classes=classes) == sum(
+    assert config.forward_flops(channels=channels, size=size, classes=classes) == counter.get_total_flops()
+    assert config.parameters(channels=channels, classes=classes) == sum(
         parameter.numel() for parameter in network.parameters()
     )
 
 
 def test_depth_18_costs_the_published_gigaflop() -> None:
     config = PreActResNet(depth=18, width=64, final_norm=False)
-    assert cost.parameters(config, channels=3, classes=10) == 11_171_146
-    flops = cost.forward_flops(config, channels=3, size=32, classes=10)
+    assert config.parameters(channels=3, classes=10) == 11_171_146
+    flops = config.forward_flops(channels=3, size=32, classes=10)
     assert flops / 1e9 == pytest.approx(1.111, abs=5e-4)
 
 
@@ -59,11 +58,11 @@ def test_input_gradient_costs_one_more_forward() -> None:
     x = pixels + 0  # the counter does not follow a leaf
     with FlopCounterMode(display=False) as counter:
         network(x).sum().backward()
-    assert counter.get_total_flops() == 2 * cost.forward_flops(config, channels=3, size=8, classes=10)
+    assert counter.get_total_flops() == 2 * config.forward_flops(channels=3, size=8, classes=10)
 
 
 def test_cost_does_not_import_torch() -> None:
-    code = "import sys, robustfront.models.cost; sys.exit('torch' in sys.modules)"
+    code = "import sys, robustfront.config.networks; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

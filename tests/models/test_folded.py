@@ -4,18 +4,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from robustfront.config import schema
+from robustfront.config import networks
+from robustfront.config.images import Normalisation
 from robustfront.models import Classifier, build
 from robustfront.models.folded import fold, refresh
 from robustfront.models.preact_resnet import PreActResNet
 
-NORMALISATION = schema.Normalisation(mean=(0.5, 0.4, 0.45), std=(0.25, 0.2, 0.4))
+NORMALISATION = Normalisation(mean=(0.5, 0.4, 0.45), std=(0.25, 0.2, 0.4))
 
 
 def network(seed: int = 0, **settings: object) -> PreActResNet:
     """Batch norms with scales of both signs and statistics of their own, in eval mode."""
     torch.manual_seed(seed)
-    config = schema.PreActResNet.model_validate({"depth": 10, "width": 4} | settings)
+    config = networks.PreActResNet.model_validate({"depth": 10, "width": 4} | settings)
     model = build(config, channels=3, classes=4, normalisation=NORMALISATION)
     assert isinstance(model, PreActResNet)
     for module in model.modules():

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from robustfront.config import schema
-from robustfront.config.schema import Normalisation
+from robustfront.config import networks
+from robustfront.config.images import Normalisation
 from robustfront.errors import ConfigError
 from robustfront.models import Classifier, build
 
@@ -17,7 +17,7 @@ GREY = Normalisation(mean=(0.3,), std=(0.2,))
 
 
 def small(normalisation: Normalisation = CIFAR, classes: int = 10, **config: object) -> Classifier:
-    model = schema.PreActResNet.model_validate({"depth": 10, "width": 4, **config})
+    model = networks.PreActResNet.model_validate({"depth": 10, "width": 4, **config})
     return build(model, channels=len(normalisation.mean), classes=classes, normalisation=normalisation)
 
 
@@ -27,7 +27,7 @@ def count(network: nn.Module) -> int:
 
 @pytest.mark.parametrize(("final_norm", "published"), [(False, 11_171_146), (True, 11_171_146 + 1024)])
 def test_depth_18_has_the_public_number_of_parameters(final_norm: bool, published: int) -> None:
-    model = schema.PreActResNet(depth=18, width=64, final_norm=final_norm)
+    model = networks.PreActResNet(depth=18, width=64, final_norm=final_norm)
     assert count(build(model, channels=3, classes=10, normalisation=CIFAR)) == published
 
 
@@ -125,7 +125,7 @@ def test_normalisation_lies_in_untrained_saved_buffers() -> None:
 
 def test_normalisation_of_other_channels_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"normalisation: has 1 channels but the images have 3"):
-        build(schema.PreActResNet(width=4), channels=3, classes=10, normalisation=GREY)
+        build(networks.PreActResNet(width=4), channels=3, classes=10, normalisation=GREY)
 
 
 def test_same_seed_gives_the_same_initial_weights() -> None:
@@ -193,7 +193,8 @@ def test_gradients_of_narrow_networks_stay_within_their_memory() -> None:
     """In a process whose allocator looks after its blocks: torch 2.15 wrote beyond some of them."""
     script = """
 import torch
-from robustfront.config.schema import Normalisation, PreActResNet
+from robustfront.config.images import Normalisation
+from robustfront.config.networks import PreActResNet
 from robustfront.models import build
 torch.set_num_threads(1)
 for width in (1, 2, 3, 4, 7):

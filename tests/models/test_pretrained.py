@@ -7,7 +7,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from robustfront.config.schema import Normalisation, PreActResNet
+from robustfront.config.images import Normalisation
+from robustfront.config.networks import PreActResNet
 from robustfront.errors import DataError
 from robustfront.models import Classifier, build
 from robustfront.models.pretrained import IMAGENET

@@ -5,7 +5,8 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from robustfront.config.schema import Normalisation, PreActResNet
+from robustfront.config.images import Normalisation
+from robustfront.config.networks import PreActResNet
 from robustfront.errors import ArtefactError
 from robustfront.models import Classifier, build
 from robustfront.models.weights import load_into, load_weights, save_weights

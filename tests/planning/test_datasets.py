@@ -4,10 +4,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from robustfront.config.datasets import datasets
 from robustfront.config.schema import Dataset
 from robustfront.data.splits import split
 from robustfront.errors import ConfigError
-from robustfront.planning.datasets import SHAPES, check, test_images, train_images
+from robustfront.planning.datasets import check, test_images, train_images
 
 test_images.__test__ = False  # type: ignore[attr-defined]  # a function of ours, not a test
 
@@ -35,8 +36,8 @@ def dataset(source: str = "mnist", splits: Any = None, channels: int = 1, **fiel
 @pytest.mark.parametrize("source", ["mnist", "cifar10", "svhn"])
 def test_sizes_are_those_of_the_real_splits(source: str, splits: dict[str, int]) -> None:
     config = dataset(source, splits)
-    labels = np.arange(SHAPES[source].train) % 10
-    indices = split(config.splits, labels, np.arange(SHAPES[source].test) % 10)
+    labels = np.arange(datasets[source].shape.train) % 10
+    indices = split(config.splits, labels, np.arange(datasets[source].shape.test) % 10)
     assert train_images(config) == len(indices.train)
     assert test_images(config) == len(indices.test)
 
@@ -45,7 +46,7 @@ def test_shape_of_the_digits_is_that_of_the_real_ones() -> None:
     from sklearn.datasets import load_digits
 
     images = load_digits().images
-    shape = SHAPES["digits"]
+    shape = datasets["digits"].shape
     assert (shape.train, shape.size, shape.size) == images.shape
     assert shape.test == 0
 

@@ -3,14 +3,15 @@ from typing import Any
 import pytest
 import torch
 
-from robustfront.config.evaluations import Suite, of_suite
-from robustfront.config.schema import Normalisation, PreActResNet
+from robustfront.config.evaluations import MASKING_UNITS, Suite, of_suite
+from robustfront.config.images import Normalisation
+from robustfront.config.networks import PreActResNet
+from robustfront.config.networks.preact_resnet import ACTIVATION_BYTES
 from robustfront.evaluation import masking
-from robustfront.models import build, cost
+from robustfront.models import build
 from robustfront.planning import estimate as module
 from robustfront.planning import load_plan
 from robustfront.planning.estimate import (
-    ACTIVATION_BYTES,
     Cost,
     analysis_seconds,
     estimate,
@@ -33,7 +34,7 @@ def costs(tmp_path: Any) -> Any:
 
 def test_training_time_is_images_times_passes_times_flop(costs: Any) -> None:
     # digits: 1797 = 1197 training + 200 validation + 400 test; depth 10, width 4; 2 epochs at 10 GFLOP/s.
-    forward = cost.forward_flops(PreActResNet(depth=10, width=4), channels=1, size=8, classes=10)
+    forward = PreActResNet(depth=10, width=4).forward_flops(channels=1, size=8, classes=10)
     judged = 200  # clean validation images, a forward pass each
     expected = {"st": 3, "at": 2 * 3 + 3, "trades": 2 * 3 + 1 + 6, "npgd": 2 * 3 + 6, "npda": 2 * 3 + 1 + 6}
     found = costs()
@@ -50,7 +51,7 @@ def test_judging_epochs_costs_its_attack_as_often_as_it_is_done(costs: Any) -> N
         "attack": {"steps": 5, "step_size": 0.1, "restarts": 3},
         "threat": {"eps": 0.1},
     }
-    forward = cost.forward_flops(PreActResNet(depth=10, width=4), channels=1, size=8, classes=10)
+    forward = PreActResNet(depth=10, width=4).forward_flops(channels=1, size=8, classes=10)
     found = costs(**{"defaults/training/standard/validation": validation})["st"]
     per_epoch = 1197 * 3 + 200 * (1 + 2 * 5 * 3) / 4
     assert found.train_seconds == pytest.approx(2 * per_epoch * forward / 1e10)
@@ -86,7 +87,7 @@ def test_analyses_and_the_starts_of_jobs_are_part_of_the_time(tmp_path: Any) -> 
         "way": {"kind": "path", "runs": ["at"], "points": 5} | attack,
     }
     plan = load_plan(write(tmp_path, tree(**{"defaults/analyses": analyses})))
-    forward = cost.forward_flops(PreActResNet(depth=10, width=4), channels=1, size=8, classes=10)
+    forward = PreActResNet(depth=10, width=4).forward_flops(channels=1, size=8, classes=10)
     landscape = 2 * 3 * (2 * 121 + 2)  # two runs
     shifts = 400 * (2 * (7 * 2 * 2) + 5)  # two attacks, and features or logits five times
     way = 25 + 2 * (2 * 7 + 9) + 1
@@ -97,20 +98,19 @@ def test_analyses_and_the_starts_of_jobs_are_part_of_the_time(tmp_path: Any) -> 
 
 
 def test_masking_is_reckoned_with_the_budget_of_the_checks() -> None:
-    assert module.MASKING_IMAGES == masking.IMAGES
     # two PGD of STEPS and one of MORE_STEPS, growing eps at three radii, Square, and a gradient
     passes = 2 * (4 * masking.STEPS + masking.MORE_STEPS) + masking.QUERIES + 2
-    assert passes == module.MASKING_UNITS
+    assert passes == MASKING_UNITS
 
 
 def test_evaluation_time_is_that_of_all_suites(costs: Any) -> None:
-    forward = cost.forward_flops(PreActResNet(depth=10, width=4), channels=1, size=8, classes=10)
+    forward = PreActResNet(depth=10, width=4).forward_flops(channels=1, size=8, classes=10)
     units = 400 + 400 * 2 * 3 + 10 * 9798 + 128 * 562
     assert costs()["at"].evaluation_seconds == pytest.approx(units * forward / 1e10)
 
 
 def test_an_evaluation_of_another_split_has_its_images(costs: Any) -> None:
-    forward = cost.forward_flops(PreActResNet(depth=10, width=4), channels=1, size=8, classes=10)
+    forward = PreActResNet(depth=10, width=4).forward_flops(channels=1, size=8, classes=10)
     suite = {"threat": {"eps": 0.1}, "attacks": {}, "masking": False}
     for split, images in (("train", 1197), ("validation", 200), ("test", 400)):
         found = costs(**{"defaults/suites": {"pixel": suite | {"split": split}}})["at"]
@@ -125,8 +125,8 @@ def test_what_two_suites_ask_alike_is_reckoned_once(costs: Any) -> None:
 
 def test_memory_and_disk_are_sums_of_sizes(costs: Any) -> None:
     model = PreActResNet(depth=10, width=4)
-    weights = 4 * cost.parameters(model, channels=1, classes=10)
-    activations = 16 * cost.forward_flops(model, channels=1, size=8, classes=10) * ACTIVATION_BYTES / 4
+    weights = 4 * model.parameters(channels=1, classes=10)
+    activations = 16 * model.forward_flops(channels=1, size=8, classes=10) * ACTIVATION_BYTES / 4
     images = 1797 * (64 + 16)
     found = costs()
     assert found["st"].disk_bytes == weights
@@ -150,7 +150,7 @@ def test_activations_are_those_autograd_keeps(depth: Any, width: int, size: int)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         net(torch.rand(8, 3, size, size))
     found = sum(tensor.untyped_storage().nbytes() for key, tensor in kept.items() if key not in weights) / 8
-    flops = cost.forward_flops(config, channels=3, size=size, classes=10)
+    flops = config.forward_flops(channels=3, size=size, classes=10)
     assert 0.5 < found / (flops * ACTIVATION_BYTES / width) < 1.1
 
 

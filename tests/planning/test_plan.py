@@ -52,13 +52,13 @@ def test_every_run_is_planned_once_per_data_set_and_seed(plan: Any) -> None:
 
 def test_every_run_gets_all_that_the_suites_ask_for(plan: Any) -> None:
     made = plan()
-    study = made.studies[STUDY]
-    wanted = {study.evaluation_id("pixel", name) for name in ("clean", "pgd", "aa", "masking")}
+    study, first = made.studies[STUDY], next(iter(made.runs))
+    wanted = {study.evaluation_id(first, "pixel", name) for name in ("clean", "pgd", "aa", "masking")}
     assert len(wanted) == 4
     assert {run: set(found) for run, found in made.evaluations.items()} == dict.fromkeys(made.runs, wanted)
-    assert made.evaluations[next(iter(made.runs))][study.evaluation_id("pixel", "aa")].samples == 10
+    assert made.evaluations[first][study.evaluation_id(first, "pixel", "aa")].samples == 10
     with pytest.raises(KeyError):
-        study.evaluation_id("pixel", "aaa")
+        study.evaluation_id(first, "pixel", "aaa")
 
 
 def test_an_attack_more_asks_for_itself_alone(plan: Any) -> None:
@@ -67,13 +67,13 @@ def test_an_attack_more_asks_for_itself_alone(plan: Any) -> None:
     after = plan(**{"defaults/suites/pixel/attacks": more})
     for run, found in before.evaluations.items():
         assert after.evaluations[run].keys() - found.keys() == {
-            after.studies[STUDY].evaluation_id("pixel", "weak")
+            after.studies[STUDY].evaluation_id(run, "pixel", "weak")
         }
         assert found.keys() <= after.evaluations[run].keys()
         assert before.index(run) != after.index(run)
     without = plan(**{"defaults/suites/pixel/masking": False})
     (lost,) = before.evaluations[run].keys() - without.evaluations[run].keys()
-    assert lost == before.studies[STUDY].evaluation_id("pixel", "masking")
+    assert lost == before.studies[STUDY].evaluation_id(run, "pixel", "masking")
 
 
 def test_evaluations_do_not_depend_on_what_they_are_called(plan: Any) -> None:

@@ -11,9 +11,20 @@ from typing import Any
 import pytest
 
 import robustfront
-from robustfront.config.evaluations import AutoAttackEvaluation, PGDEvaluation
-from robustfront.methods import load_methods
-from robustfront.methods.base import Entry, Method, Registry
+from robustfront.config.analyses import AnalysisConfig
+from robustfront.config.analyses.landscape import LandscapeAnalysis
+from robustfront.config.analyses.null_space import NullSpaceAnalysis
+from robustfront.config.analyses.path import PathAnalysis
+from robustfront.config.attacks import EvaluationAttack
+from robustfront.config.attacks.autoattack import AutoAttackEvaluation
+from robustfront.config.attacks.pgd import PGDEvaluation
+from robustfront.config.evaluations import CleanEvaluation, Evaluation, MaskingEvaluation
+from robustfront.config.networks import PreActResNet
+from robustfront.config.optimizers.sgd import SGD
+from robustfront.config.schedules.constant import ConstantSchedule
+from robustfront.config.schema import Threat
+from robustfront.methods import methods
+from robustfront.methods.base import Entry, Method
 from robustfront.planning import sources
 
 PGD = {"steps": 1, "step_size": 0.1}
@@ -36,25 +47,36 @@ def package(tmp_path, monkeypatch) -> Any:
     forget()
 
 
-def training(method: str, methods: Registry | None = None) -> str:
-    run: Any = SimpleNamespace(method=method)
-    return sources.training_code(run, methods or load_methods())
+def training(method: str) -> str:
+    settings = SimpleNamespace(optimizer=SGD(lr=0.1), schedule=ConstantSchedule())
+    run: Any = SimpleNamespace(method=method, model=PreActResNet(), training=settings)
+    return sources.training_code(run, methods)
 
 
-def evaluation(attack: Any) -> str:
-    return sources.evaluation_code(SimpleNamespace(attack=attack))
+def evaluation(attack: EvaluationAttack) -> str:
+    threat = None if attack.kind == "clean" else Threat(eps=0.1)
+    return sources.evaluation_code(Evaluation(attack=attack, threat=threat), PreActResNet())
+
+
+def analyses() -> dict[str, AnalysisConfig]:
+    attacked = {"runs": ["at"], "threat": {"eps": 0.1}, "attack": PGD}
+    return {
+        "landscape": LandscapeAnalysis(runs=("at",), span=0.1),
+        "null-space": NullSpaceAnalysis.model_validate(attacked),
+        "path": PathAnalysis.model_validate(attacked),
+    }
 
 
 def digests() -> dict[str, str]:
     """Of every kind of artefact, by today's files."""
     forget()
     found = {name: training(name) for name in ("standard", "trades", "npgd", "caat")}
-    found |= {name: evaluation(SimpleNamespace(kind=name)) for name in ("clean", "masking")}
+    found |= {"clean": evaluation(CleanEvaluation()), "masking": evaluation(MaskingEvaluation())}
     found["pgd"] = evaluation(PGDEvaluation.model_validate(PGD))
     for engine in ("reference", "fast"):
         found[engine] = evaluation(AutoAttackEvaluation(engine=engine))
-    for kind in ("landscape", "null-space", "path"):
-        found[kind] = sources.analysis_code(SimpleNamespace(kind=kind))
+    for kind, analysis in analyses().items():
+        found[kind] = sources.analysis_code(analysis, PreActResNet())
     return found
 
 
@@ -78,6 +100,9 @@ ALL = TRAININGS | EVALUATIONS | ANALYSES
         ("data/store.py", ALL),
         ("training/loop.py", TRAININGS),
         ("training/optimizers/sgd.py", TRAININGS),
+        ("training/optimizers/adam.py", set()),
+        ("config/schedules/cosine.py", set()),
+        ("config/schedules/constant.py", TRAININGS),
         ("methods/base.py", TRAININGS),
         ("methods/parts.py", TRAININGS - {"standard"}),
         ("methods/npat.py", {"npgd"}),
@@ -96,7 +121,14 @@ ALL = TRAININGS | EVALUATIONS | ANALYSES
         ("attacks/standard/ensemble.py", {"fast"}),
         ("attacks/standard/apgd.py", {"fast"}),
         ("attacks/standard/square.py", {"fast"}),
-        ("analysis/kinds.py", ANALYSES),
+        ("config/attacks/base.py", EVALUATIONS),
+        ("config/attacks/autoattack.py", EVALUATIONS),
+        ("evaluation/attacks/pgd.py", {"pgd"}),
+        ("evaluation/attacks/autoattack.py", {"reference", "fast"}),
+        ("evaluation/target.py", EVALUATIONS),
+        ("analysis/subject.py", ANALYSES),
+        ("config/analyses/path.py", {"path"}),
+        ("analysis/null_space.py", {"null-space"}),
         ("analysis/landscape.py", {"landscape", "path"}),
         ("analysis/features.py", {"null-space", "path"}),
         ("analysis/theory.py", {"null-space"}),
@@ -143,24 +175,10 @@ def test_words_and_spaces_change_nothing(what, package) -> None:
     assert digests() == before
 
 
-@pytest.mark.parametrize("kinds", [sources._ATTACKS, sources._ANALYSES])
-def test_what_a_kind_names_leads_to_no_module_of_other_kinds_alone(kinds, package) -> None:
-    """Only the session and what it calls may know other kinds; else an edit of one would go unnoticed."""
-    every = {f"robustfront.{module}" for own in kinds.values() for module in own}
-    for own in kinds.values():
-        named = {f"robustfront.{module}" for module in own}
-        for module in named - {"robustfront.attacks.autoattack"}:  # which calls either engine
-            assert sources.modules(module)[module].imports & every <= named
-
-
 def test_every_kind_of_attack_and_analysis_has_a_digest() -> None:
     found = digests()
     assert all(len(digest) == 16 for digest in found.values())
-    assert found["pgd"] == found["clean"]
-    names = {name: found[name] for name in found if name != "clean"}
-    assert len({*names.values()}) == len(names)
-    with pytest.raises(KeyError):
-        sources.analysis_code(SimpleNamespace(kind="nonsense"))
+    assert len({*found.values()}) == len(found)
 
 
 def test_names_of_lazy_packages_lead_to_their_modules(package) -> None:
@@ -202,12 +220,12 @@ def test_digest_sees_the_file_of_a_users_method_and_what_it_uses(package, tmp_pa
     path.write_text("from robustfront.methods.npat import NPGD\nclass Mine(NPGD): ...\n")
     monkeypatch.setattr(sources.inspect, "getfile", lambda kind: str(path))
     mine = type("Mine", (Method,), {"__module__": "robustfront_extension_0123"})
-    methods = Registry({"mine": Entry("mine", mine, "", lambda params: "mine")})
-    found = [training("mine", methods)]
+    monkeypatch.setattr(methods, "entries", {"mine": Entry("mine", mine, "", lambda params: "mine")})
+    found = [training("mine")]
     for edited in (path, package / "methods" / "npat.py", package / "methods" / "caat.py"):
         edited.write_text(edited.read_text() + "\nMORE = 1\n")
         forget()
-        found.append(training("mine", methods))
+        found.append(training("mine"))
     assert found[0] != found[1] != found[2] == found[3]
 
 
@@ -228,17 +246,25 @@ def test_it_is_quick_and_imports_neither_torch_nor_what_it_reads() -> None:
     code = """
 import sys, time
 from types import SimpleNamespace as N
-from robustfront.methods import load_methods
+from robustfront.config.analyses.landscape import LandscapeAnalysis
+from robustfront.config.attacks.autoattack import AutoAttackEvaluation
+from robustfront.config.evaluations import CleanEvaluation, MaskingEvaluation
+from robustfront.config.networks import PreActResNet
+from robustfront.config.optimizers.sgd import SGD
+from robustfront.config.schedules.constant import ConstantSchedule
+from robustfront.methods import methods
 from robustfront.planning import sources
-methods = load_methods()
 before = set(sys.modules)
 started = time.process_time()
-names = [*methods.entries]
-for name in names: sources.training_code(N(method=name), methods)
-for kind in ("clean", "pgd", "autoattack", "masking"): sources.evaluation_code(N(attack=N(kind=kind)))
-for kind in sources._ANALYSES: sources.analysis_code(N(kind=kind))
+names, model = [*methods.entries], PreActResNet()
+settings = N(optimizer=SGD(lr=0.1), schedule=ConstantSchedule())
+for name in names: sources.training_code(N(method=name, model=model, training=settings), methods)
+engines = (AutoAttackEvaluation(engine=engine) for engine in ("reference", "fast"))
+for attack in (CleanEvaluation(), MaskingEvaluation(), *engines):
+    sources.evaluation_code(N(attack=attack), model)
+sources.analysis_code(LandscapeAnalysis(runs=("at",), span=0.1), model)
 cold = time.process_time() - started
-for _ in range(5000): sources.training_code(N(method="npgd"), methods)
+for _ in range(5000): sources.training_code(N(method="npgd", model=model, training=settings), methods)
 print(cold, time.process_time() - started - cold, "torch" in sys.modules, len(set(sys.modules) - before))
 """
     best = [9.0, 9.0]

@@ -6,7 +6,7 @@ import pytest
 
 from robustfront.artefacts import Layout, write_text
 from robustfront.config.yaml_loader import load_yaml
-from robustfront.methods import load_methods
+from robustfront.methods import methods
 from robustfront.planning import load_plan
 from robustfront.planning.files import write_configs
 from robustfront.planning.render import COLUMNS, render, render_methods
@@ -85,7 +85,7 @@ def test_runs_on_own_images_are_shown_without_numbers(shown: Any) -> None:
     rows, totals = shown(**{"datasets/digits": tree()["datasets"]["digits"] | own})
     assert (rows["st"]["train"], rows["st"]["evaluate"]) == ("?", "?")
     assert "memory: ? for the largest job" in totals
-    assert totals.endswith("not estimated: 6 run(s) on images of your own")
+    assert totals.endswith("not estimated: 6 run(s) on images or of networks of your own")
 
 
 def test_a_run_needed_by_others_alone_and_shared_names_are_marked(shown: Any) -> None:
@@ -94,7 +94,6 @@ def test_a_run_needed_by_others_alone_and_shared_names_are_marked(shown: Any) ->
 
 
 def test_each_method_is_listed_with_its_source_and_parameters() -> None:
-    methods = load_methods()
     blocks = dict(zip(sorted(methods.entries), render_methods(methods).split("\n\n"), strict=True))
     assert blocks["npgd"].startswith("npgd  (S000 section 3.2, Algorithm 2)\n  Null-space projected gradient")
     assert "\n    beta  weight of" in blocks["npgd"]

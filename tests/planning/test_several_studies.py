@@ -109,15 +109,16 @@ def test_equal_evaluations_of_two_studies_are_one_and_others_add_to_them(tmp_pat
     }
     plan = load_plan(write(tmp_path, tree(), **others))
     small, equal, other = (plan.studies[name] for name in ("small", "front", "back"))
-    assert small.wanted == equal.wanted
-    assert other.evaluation_id("renamed", "first") == small.evaluation_id("pixel", "pgd")
-    assert other.evaluation_id("renamed", "clean") == small.evaluation_id("pixel", "clean")
-    more = other.evaluation_id("renamed", "long")
-    assert other.wanted.keys() - small.wanted.keys() == {more}
-    for name in ("st", "lse"):
-        wanted = plan.evaluations[by_name(plan, f"small/{name}")]
-        assert wanted == small.wanted | (other.wanted if name == "st" else {})
-        assert (more in wanted) == (name == "st")
+    st, lse = (by_name(plan, f"small/{name}") for name in ("st", "lse"))
+    assert small.wanted(st) == equal.wanted(st)
+    assert other.evaluation_id(st, "renamed", "first") == small.evaluation_id(st, "pixel", "pgd")
+    assert other.evaluation_id(st, "renamed", "clean") == small.evaluation_id(st, "pixel", "clean")
+    more = other.evaluation_id(st, "renamed", "long")
+    assert other.wanted(st).keys() - small.wanted(st).keys() == {more}
+    for run in (st, lse):
+        wanted = plan.evaluations[run]
+        assert wanted == small.wanted(run) | (other.wanted(run) if run == st else {})
+        assert (more in wanted) == (run == st)
 
 
 def test_a_plan_is_narrowed_to_studies_and_what_their_runs_start_from(tmp_path: Path) -> None:

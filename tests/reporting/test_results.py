@@ -6,8 +6,10 @@ import pytest
 from robustfront.analysis import records
 from robustfront.artefacts import read_json, write_json, write_text
 from robustfront.checksums import write_record
-from robustfront.config.analyses import LandscapeAnalysis
-from robustfront.config.evaluations import AutoAttackEvaluation, PGDEvaluation, Suite
+from robustfront.config.analyses.landscape import LandscapeAnalysis
+from robustfront.config.attacks.autoattack import AutoAttackEvaluation
+from robustfront.config.attacks.pgd import PGDEvaluation
+from robustfront.config.evaluations import Suite
 from robustfront.config.schema import Threat
 from robustfront.planning.study import PlannedAnalysis
 from robustfront.reporting import results as module

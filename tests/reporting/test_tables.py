@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from robustfront.artefacts import read_json, write_json
-from robustfront.config.evaluations import AutoAttackEvaluation, PGDEvaluation, Suite
+from robustfront.config.attacks.autoattack import AutoAttackEvaluation
+from robustfront.config.attacks.pgd import PGDEvaluation
+from robustfront.config.evaluations import Suite
 from robustfront.config.schema import Threat
 from robustfront.reporting.cells import SUMMED
 from robustfront.reporting.columns import Column, Derived, Printed, errors, mean_of

@@ -1,7 +1,11 @@
 import pytest
 
-from robustfront.config.evaluations import AutoAttackEvaluation, PGDEvaluation, Suite
-from robustfront.config.schema import Normalisation, Threat
+from robustfront.config.attacks.autoattack import AutoAttackEvaluation
+from robustfront.config.attacks.pgd import PGDEvaluation
+from robustfront.config.evaluations import Suite
+from robustfront.config.images import Normalisation
+from robustfront.config.quantities import length
+from robustfront.config.schema import Threat
 from robustfront.reporting import wording
 
 
@@ -10,7 +14,7 @@ from robustfront.reporting import wording
     [(8 / 255, "8/255"), (2 / 255, "2/255"), (0.5 / 255, "0.5/255"), (0.3, "0.3"), (1.0, "1")],
 )
 def test_lengths_are_fractions_of_255_where_they_are_meant_so(value, text):
-    assert wording.length(value) == text
+    assert length(value) == text
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,8 @@ def prepared(folder: Path) -> Project:
     own_study(folder / "mine")
     raw_files(folder / "mirror")
     project = Project(folder)
-    run, clean = project.plan.runs[digits_run(project, "st")], project.plan.studies["mine"].wanted
+    run = project.plan.runs[digits_run(project, "st")]
+    clean = project.plan.studies["mine"].wanted(run.id)
     evaluate_run(run, clean, index_id(clean), project.layout, "cpu")
     return project
 
@@ -139,9 +140,10 @@ def serve(folder: Path) -> ThreadingHTTPServer:
 DOWNLOAD = """
 import json, os, sys
 from robustfront.cli import main
-from robustfront.data.sources import OFFICIAL, File, Source
+from robustfront.config.datasets.base import File, Source
+from robustfront.config.datasets.mnist import MNIST
 files = tuple(File(*fields) for fields in json.loads(os.environ["FILES"]))
-OFFICIAL["mnist"] = Source((os.environ["MIRROR"],), files)
+MNIST.official = Source((os.environ["MIRROR"],), files)
 main()
 """
 

@@ -6,12 +6,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robustfront.config import schema
+from robustfront.config import networks, schema
+from robustfront.config.images import CropFlip, Normalisation
 from robustfront.data.store import Split, Store
-from robustfront.methods import load_methods
+from robustfront.methods import methods
 from robustfront.methods.base import Losses, Method, Setting
 from robustfront.methods.moment import Moment
 from robustfront.models import Classifier, build, nullspace
+from robustfront.models.batch_norm import forget_statistics
 from robustfront.training.batch_norm import share_batch_norms
 from robustfront.training.loop import Outcome, Trainer, Watcher
 from robustfront.training.world import ALONE, World
@@ -47,11 +49,18 @@ def store(images: int = 72, device: str = "cpu") -> Store:
 
 def network(seed: int = 0) -> Classifier:
     torch.manual_seed(seed)
-    normalisation = schema.Normalisation(mean=(0.3,), std=(0.25,))
+    normalisation = Normalisation(mean=(0.3,), std=(0.25,))
     model = build(
-        schema.PreActResNet(depth=10, width=2), channels=1, classes=CLASSES, normalisation=normalisation
+        networks.PreActResNet(depth=10, width=2), channels=1, classes=CLASSES, normalisation=normalisation
     )
     return model.to(memory_format=torch.channels_last)
+
+
+def batchwise() -> Classifier:
+    """The network without running statistics."""
+    model = network()
+    forget_statistics(model)
+    return model
 
 
 def training(**edits: Any) -> schema.Training:
@@ -76,7 +85,7 @@ def trainer(
     if world.size > 1:
         share_batch_norms(model)
     if isinstance(name, str):
-        kind = load_methods()[name].method
+        kind = methods[name].method
         given = {} if name == "standard" else {"threat": {"eps": 0.1}, "attack": ATTACK}
         space = nullspace.compute(model.head.weight, 1e-6) if kind.needs_null_space else None
         method = kind(kind.Params.model_validate(given | params), Setting(model, space))
@@ -88,7 +97,7 @@ def trainer(
         method=method,
         store=store(images, device),
         training=training(**(edits or {})),
-        augmentation=schema.CropFlip(pad=pad, flip=pad > 0),
+        augmentation=CropFlip(pad=pad, flip=pad > 0),
         seed=seed,
         world=world,
     )

@@ -151,7 +151,8 @@ def test_a_processor_without_bfloat16_units_computes_in_float32(tmp_path: Path) 
     script = f"""
 import torch
 from pathlib import Path
-from robustfront.config.schema import Normalisation, PreActResNet
+from robustfront.config.images import Normalisation
+from robustfront.config.networks import PreActResNet
 from robustfront.models import build
 from robustfront.training.arithmetic import settle
 torch.set_num_threads(1)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from memory import Budget
-from small_trainings import Scripted, fit, trainer, without_clock
+from small_trainings import Scripted, batchwise, fit, trainer, without_clock
 
 METHODS = [
     ("standard", {"loss": "ce"}),
@@ -44,6 +44,13 @@ def test_the_attack_is_made_in_parts_too() -> None:
         made, _ = trained("trades", {"beta": 1.5}, Budget(0.25 * plenty.most))
     assert made.gradients.parts >= 2
     assert "activations are computed again" in made.gradients.economies
+
+
+def test_an_attack_on_a_network_that_looks_at_batches_is_not_made_in_parts() -> None:
+    params, plenty = {"beta": 1.5, "architecture": batchwise}, Budget()
+    trained("trades", params, plenty)
+    with pytest.raises(torch.OutOfMemoryError):
+        trained("trades", params, Budget(0.25 * plenty.most))
 
 
 @pytest.mark.parametrize("case", [("frl", {"beta": 1.5}), ("pgd_at", {"attack_mode": "train"})])

@@ -1,10 +1,11 @@
 import pytest
 import torch
-from small_trainings import network, split
+from small_trainings import batchwise, network, split
 
 from robustfront import attacks
 from robustfront.attacks.draws import PartGenerator
 from robustfront.config.schema import Validation
+from robustfront.training import judge as module
 from robustfront.training.judge import BATCH, judge
 
 ATTACKED = Validation.model_validate(
@@ -48,6 +49,26 @@ def test_batches_cover_the_split(monkeypatch) -> None:
     model.register_forward_hook(lambda _, inputs, __: sizes.append(len(inputs[0])))
     judge(model, data, Validation(), PartGenerator())
     assert sizes == [BATCH, 7]
+
+
+def test_a_network_that_looks_at_batches_is_judged_in_whole_ones(monkeypatch) -> None:
+    monkeypatch.setattr(module, "BATCH", 20)
+    model, data = batchwise(), split(50, 3)
+    found = judge(model, data, ATTACKED, PartGenerator())
+    model.eval()
+    ball = attacks.Ball.of(ATTACKED.threat, model.mean, model.std)
+    parts = []
+    for batch, counted in (([*range(20)], 20), ([*range(20, 40)], 20), ([*range(40, 50), *range(10)], 10)):
+        x, y = data.images[batch] / 255, data.labels[batch]
+        x_adv = attacks.pgd(model, x, y, ball, ATTACKED.attack)
+        with torch.no_grad():
+            parts.append((model(x)[:counted], model(x_adv)[:counted], y[:counted]))
+    clean, adversarial, y = map(torch.cat, zip(*parts, strict=True))
+    for name, logits in (("clean", clean), ("adversarial", adversarial)):
+        loss = torch.nn.functional.cross_entropy(logits, y).item()
+        assert found[f"validation_{name}_loss"] == pytest.approx(loss, rel=1e-4)
+        accuracy = (logits.argmax(1) == y).double().mean().item()
+        assert found[f"validation_{name}_accuracy"] == pytest.approx(accuracy)
 
 
 def test_running_statistics_stay() -> None:

@@ -4,7 +4,8 @@ import pytest
 import torch
 from small_trainings import fit, network, same, trainer
 
-from robustfront.config import schema
+from robustfront.config.optimizers.adam import Adam, AdamW
+from robustfront.config.optimizers.sgd import SGD
 from robustfront.errors import ConfigError, Interrupted
 from robustfront.training.loop import Trainer
 from robustfront.training.optimizers import optimizer_of
@@ -25,7 +26,7 @@ def gradients(model: torch.nn.Module, step: int) -> None:
 @pytest.mark.parametrize("settings", CASES, ids=str)
 def test_weights_are_those_of_torchs_optimiser(settings) -> None:
     ours, theirs = network(), network()
-    optimizer = optimizer_of(ours, schema.SGD(lr=0.1, **settings))
+    optimizer = optimizer_of(ours, SGD(lr=0.1, **settings))
     decay = {1: settings["weight_decay"] if settings["decay_norm_and_bias"] else 0.0}
     reference = torch.optim.SGD(
         [
@@ -53,9 +54,7 @@ def test_weights_are_those_of_torchs_optimiser(settings) -> None:
 def test_weight_decay_alone_shrinks_what_it_should(both) -> None:
     model = network()
     before = [p.detach().clone() for p in model.parameters()]
-    optimizer = optimizer_of(
-        model, schema.SGD(lr=0.1, weight_decay=0.5, momentum=0.0, decay_norm_and_bias=both)
-    )
+    optimizer = optimizer_of(model, SGD(lr=0.1, weight_decay=0.5, momentum=0.0, decay_norm_and_bias=both))
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
@@ -67,7 +66,7 @@ def test_weight_decay_alone_shrinks_what_it_should(both) -> None:
 
 def test_parameters_without_a_gradient_stay() -> None:
     model = network()
-    optimizer = optimizer_of(model, schema.SGD(lr=0.1, weight_decay=0.5))
+    optimizer = optimizer_of(model, SGD(lr=0.1, weight_decay=0.5))
     gradients(model, 0)
     for parameter in model.parameters():
         parameter.grad = None
@@ -79,9 +78,7 @@ def test_parameters_without_a_gradient_stay() -> None:
 
 
 # ----------------------------------------------------------------------------------------- Adam, and groups
-@pytest.mark.parametrize(
-    ("kind", "reference"), [(schema.Adam, torch.optim.Adam), (schema.AdamW, torch.optim.AdamW)]
-)
+@pytest.mark.parametrize(("kind", "reference"), [(Adam, torch.optim.Adam), (AdamW, torch.optim.AdamW)])
 def test_adam_is_torchs(kind, reference) -> None:
     ours, theirs = network(), network()
     optimizer = optimizer_of(ours, kind(lr=0.01, weight_decay=0.05, momentum=0.8, beta2=0.99, epsilon=1e-6))
@@ -103,7 +100,7 @@ def test_rates_of_groups_are_multiples_and_the_first_pattern_counts() -> None:
     model = network()
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     groups = {"head.bias": 0.0, "head.*": 0.1}
-    optimizer = optimizer_of(model, schema.SGD(lr=1.0, momentum=0.0, weight_decay=0.0, groups=groups))
+    optimizer = optimizer_of(model, SGD(lr=1.0, momentum=0.0, weight_decay=0.0, groups=groups))
     for parameter in model.parameters():
         parameter.grad = torch.ones_like(parameter)
     optimizer.set_rate(0.5)
@@ -117,7 +114,7 @@ def test_rates_of_groups_are_multiples_and_the_first_pattern_counts() -> None:
 
 def test_a_pattern_that_fits_nothing_is_a_mistake() -> None:
     with pytest.raises(ConfigError, match=r"training\.optimizer\.groups: no parameter is called 'haed\.\*'"):
-        optimizer_of(network(), schema.SGD(lr=1.0, groups={"haed.*": 0.1}))
+        optimizer_of(network(), SGD(lr=1.0, groups={"haed.*": 0.1}))
 
 
 def test_momentum_follows_the_schedule_in_a_training() -> None:

@@ -41,7 +41,7 @@ def run(**edits: object) -> Run:
 
 def test_initial_weights() -> None:
     assert provenance.initial_weights(run()) == "run a-run"
-    assert provenance.initial_weights(run(init=None)) == "imagenet (timm), the stem from scratch"
+    assert provenance.initial_weights(run(init=None)) == "imagenet, the rest from scratch"
     assert provenance.initial_weights(run(init=None, **{"model/pretrained": None})) == "from scratch, seed 3"
 
 

@@ -9,7 +9,7 @@ from safetensors import safe_open
 
 from robustfront import artefacts, checksums
 from robustfront.errors import ArtefactError, Interrupted, RunLocked, TrainingDiverged
-from robustfront.methods import load_methods
+from robustfront.methods import methods
 from robustfront.methods.npat import NPGD
 from robustfront.models import factory, nullspace, weights
 from robustfront.training import session
@@ -84,7 +84,7 @@ def test_a_run_with_an_init_needs_no_pretrained_weights(small_project, monkeypat
         update={"model": planned.config.model.model_copy(update={"pretrained": "imagenet"})}
     )
     monkeypatch.setattr(factory, "load_imagenet", lambda *_: pytest.fail("was asked for"))
-    session.train(planned, load_methods(), small_project.layout, torch.device("cpu"))
+    session.train(planned, methods, small_project.layout, torch.device("cpu"))
 
 
 # --------------------------------------------------------------------------------------- a finished run
@@ -283,6 +283,6 @@ def test_compilation_is_asked_for_and_recorded(small_project, monkeypatch) -> No
     asked = []
     monkeypatch.setattr(session, "compile_stand_ins", asked.append)
     run = small_project.run("npgd")
-    session.train(run, load_methods(), small_project.layout, torch.device("cpu"), compiled=True)
+    session.train(run, methods, small_project.layout, torch.device("cpu"), compiled=True)
     assert asked == [True]
     assert artefacts.read_json(small_project.layout.run(run.id) / "manifest.json")["compiled"] is True

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from small_trainings import ATTACK, fit, trainer
+from small_trainings import ATTACK, batchwise, fit, network, trainer
 
 from robustfront.artefacts import write_json
 from robustfront.errors import Interrupted
@@ -22,15 +22,17 @@ METHODS: dict[str, dict[str, Any]] = {
     "trades": {"beta": 1.5},
     "npda": {"generator": "pgd", "beta": 1.5},
     "npgd": {"generator": "score", "beta": 1.5},
+    "trades, batchwise": {"beta": 1.5},
 }
 STOP_AFTER = 7
 
 
 def made(name: str, world: World = ALONE) -> Trainer:
     """Batches of 16, 16, 16, 16, 7 in random crops; in float64, as attacks magnify rounding."""
-    params = METHODS[name]
-    edits = {"epochs": 2, "ema": 0.9}
-    return trainer(name, images=71, pad=1, edits=edits, world=world, dtype=torch.float64, **params)
+    params: dict[str, Any] = {"images": 71, "pad": 1, "edits": {"epochs": 2, "ema": 0.9}} | METHODS[name]
+    method, _, kind = name.partition(", ")
+    architecture = batchwise if kind else network
+    return trainer(method, architecture=architecture, world=world, dtype=torch.float64, **params)
 
 
 def interrupted(name: str, world: World = ALONE) -> Checkpoint:

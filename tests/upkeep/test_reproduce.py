@@ -20,7 +20,7 @@ from robustfront.config import schema
 from robustfront.config.schema import added
 from robustfront.data.store import prepare
 from robustfront.errors import ArtefactError
-from robustfront.methods import Registry, load_methods
+from robustfront.methods import methods
 from robustfront.planning import load_plan, sources
 from robustfront.planning.sources import training_code
 from robustfront.training.session import train
@@ -70,7 +70,7 @@ def folder(trained: Path, tmp_path: Path) -> Path:
 
 def reproduce(folder: Path):
     out = folder.parents[2] / "reproduced"
-    return Reproduction(out, out / "raw", load_methods(), torch.device("cpu")).run(folder)
+    return Reproduction(out, out / "raw", methods, torch.device("cpu")).run(folder)
 
 
 def test_the_manifest_alone_gives_the_same_bits(folder: Path, tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_other_weights_vouch_for_nothing(folder: Path, other_code) -> None:
 
 def test_a_stored_config_means_what_it_meant(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A field added to the parameters of its method, whose new default would train something else."""
-    entry = load_methods()["pgd_at"]
+    entry = methods["pgd_at"]
     attack = create_model(
         "Ascent", __base__=schema.Ascent, steps=(int, ...), more_steps=(int, added(2, before=0))
     )
@@ -221,7 +221,7 @@ def test_a_stored_config_means_what_it_meant(folder: Path, monkeypatch: pytest.M
             seen.append(given.attack.more_steps)
             super().__init__(given, setting)
 
-    methods = Registry({**load_methods().entries, "pgd_at": replace(entry, method=Spied)})
+    monkeypatch.setitem(methods.entries, "pgd_at", replace(entry, method=Spied))
     out = folder.parents[2] / "reproduced"
     found = Reproduction(out, out / "raw", methods, torch.device("cpu")).run(folder)
     assert found.same, str(found)

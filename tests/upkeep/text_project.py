@@ -106,7 +106,7 @@ class TextProject:
         if item.kind == "evaluation":
             inputs.append(folder / "model.safetensors")
             evaluation = self.plan.evaluations[run.id][item.id.split()[1]]
-            about = {"run": run.id, "sources": evaluation_code(evaluation)}
+            about = {"run": run.id, "sources": evaluation_code(evaluation, run.config.model)}
             return about | {"made_from": made_from(self.layout.results, inputs)}
         if run.config.init:
             inputs.append(self.layout.run(run.config.init) / "model.safetensors")

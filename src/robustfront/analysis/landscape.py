@@ -14,9 +14,12 @@ import torch
 from torch import Tensor
 
 from robustfront import losses
+from robustfront.analysis.subject import Result, Subject
 from robustfront.attacks import frozen, input_gradient
+from robustfront.data.augment import to_float
 
 if TYPE_CHECKING:
+    from robustfront.config.analyses.landscape import LandscapeAnalysis
     from robustfront.models import Classifier
 
 Plane = tuple[Tensor, Tensor]
@@ -92,3 +95,17 @@ def describe(surfaces: Tensor, step: float) -> dict[str, float]:
         "slope": torch.stack([d.abs().mean() for d in first]).mean().item() / step,
         "curvature": torch.stack([d.abs().mean() for d in second]).mean().item() / step**2,
     }
+
+
+def analyse(subject: Subject, wanted: LandscapeAnalysis) -> Result:
+    """`offsets` (R,) and, for each plane, `<plane>.surface` (images, R, R) and the facts of `describe`."""
+    shown = subject.chosen(wanted.images, wanted.seed)
+    x, labels = to_float(shown.images), shown.labels
+    offsets = torch.linspace(-wanted.span, wanted.span, wanted.points, device=x.device)
+    arrays, facts = {"offsets": offsets}, {}
+    found = planes(subject.model, x, labels, seed=wanted.seed, batch_size=wanted.batch_size)
+    for name, plane in found.items():
+        surfaces = surface(subject.model, x, labels, plane, offsets, offsets, batch_size=wanted.batch_size)
+        arrays[f"{name}.surface"] = surfaces
+        facts[name] = describe(surfaces, 2 * wanted.span / (wanted.points - 1))
+    return arrays, facts

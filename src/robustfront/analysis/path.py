@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from robustfront import losses
+from robustfront.analysis import features, landscape
+from robustfront.analysis.subject import Result, Subject, attacks_by_name, logits_of, single
 from robustfront.attacks import Ball, frozen, iterates
+from robustfront.data.augment import to_float
 from robustfront.errors import ConfigError
 
 if TYPE_CHECKING:
     from robustfront.attacks.engine import FeatureGradient
+    from robustfront.config.analyses.path import PathAnalysis
     from robustfront.config.schema import Ascent
     from robustfront.models import Classifier
 
@@ -77,3 +82,43 @@ def grid_around(coordinates: Tensor, points: int) -> Tensor:
     return torch.stack(
         [torch.linspace(float(a - margin), float(b + margin), points) for a, b in zip(low, high, strict=True)]
     ).to(coordinates)
+
+
+def analyse(subject: Subject, wanted: PathAnalysis) -> Result:
+    """The walk of one image and the surface it goes over.
+
+    Arrays: `image`, `<attack>.image` (C, H, W); `<attack>.points` (steps + 2, 2) from the image over the
+    start, with `<attack>.loss`; `rows`, `columns` (R,), the offsets of `surface` (R, R) along the two axes.
+    """
+    _, space = subject.started()
+    if wanted.image >= len(subject.test):
+        raise ConfigError(
+            f"analysis of kind path: image = {wanted.image}, but there are {len(subject.test)} test images"
+        )
+    model = subject.model
+    chosen = slice(wanted.image, wanted.image + 1)
+    x, labels = to_float(subject.test.images[chosen]), subject.test.labels[chosen]
+    ball = Ball.of(wanted.threat, model.mean, model.std)
+    walks = {
+        name: walk(model, x, labels, ball, wanted.attack, seed=wanted.seed, feature_gradient=feature_gradient)
+        for name, feature_gradient in attacks_by_name(space).items()
+    }
+    plane = plane_of(x, walks["plain"][-1:], walks["projected"][-1:])
+    points = {name: plane.coordinates(images) for name, images in walks.items()}
+    rows, columns = grid_around(torch.cat([*points.values()]), wanted.points)
+    directions = (plane.axes[:1], plane.axes[1:])
+    surface = landscape.surface(model, x, labels, directions, rows, columns, batch_size=wanted.batch_size)[0]
+    arrays = {"image": x[0], "rows": rows, "columns": columns, "surface": surface}
+    facts: dict[str, Any] = {"image": wanted.image, "label": int(labels)}
+    for name, images in walks.items():
+        shifts = features.features(model, images, wanted.batch_size)
+        logits = logits_of(model, shifts)
+        arrays[f"{name}.image"], arrays[f"{name}.points"] = images[-1], points[name]
+        arrays[f"{name}.loss"] = losses.cross_entropy(logits, labels.expand(len(images)))
+        facts[name] = {
+            "prediction": int(logits[-1].argmax()),
+            "off_plane": plane.distance(images).max().item(),
+            "null_share": space.share(shifts[-1:] - shifts[:1]),
+        }
+    facts["prediction"] = int(logits_of(model, features.features(model, x, 1)).argmax())
+    return single(arrays), facts

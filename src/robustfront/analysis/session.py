@@ -10,7 +10,7 @@ import torch
 
 from robustfront import checksums
 from robustfront.analysis import records
-from robustfront.analysis.kinds import Subject, analyse
+from robustfront.analysis.subject import Subject, analyse
 from robustfront.artefacts import Layout, require_writable
 from robustfront.data.store import load
 from robustfront.devices import enough_memory
@@ -50,7 +50,7 @@ def _analyse(planned: PlannedRun, analysis: PlannedAnalysis, layout: Layout, dev
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "torch": torch.__version__,
         "made_from": made_from,
-        "sources": analysis_code(analysis.config),
+        "sources": analysis_code(analysis.config, planned.config.model),
     }
     plain = {name: array.detach().cpu().contiguous().numpy() for name, array in arrays.items()}
     records.save(records.Record(plain, facts, about), layout.analysis(planned.id, analysis.id))

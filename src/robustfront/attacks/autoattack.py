@@ -29,12 +29,14 @@ from pyautoattack.square import SquareAttack
 from torch import Tensor, nn
 
 from robustfront.attacks.ball import Ball
+from robustfront.attacks.company import InCompany
 from robustfront.attacks.engine import Attack, Runner, frozen
 from robustfront.attacks.standard.bfloat16 import Bfloat16
 from robustfront.attacks.standard.ensemble import Report, standard
 from robustfront.attacks.standard.problem import Network, Problem
-from robustfront.config.evaluations import AutoAttackEvaluation
+from robustfront.config.attacks.autoattack import AutoAttackEvaluation
 from robustfront.errors import ConfigError
+from robustfront.models.batch_norm import batch_statistics_layers
 
 if TYPE_CHECKING:
     from robustfront.models import Classifier
@@ -61,7 +63,8 @@ def autoattack(
     done, by the fast engines also meanwhile.
 
     Raises ConfigError below 4 classes (the targeted DLR loss refers to the fourth logit), for `clip:
-    normalised-unit`, and for batch norm without running statistics; ValueError for a model in train mode.
+    normalised-unit`, and for batch norm without running statistics, unless the model is `company.InCompany`;
+    ValueError for a model in train mode.
     """
     if model.classes < 4:
         raise ConfigError(
@@ -101,13 +104,6 @@ def square(
         return _unwrapped(wrapped, z_adv, z, x, ball)
 
 
-def batch_statistics_layers(model: nn.Module) -> list[str]:
-    """Names of batch norms that would use the statistics of the batch even in eval mode."""
-    kind = nn.modules.batchnorm._BatchNorm
-    modules = model.named_modules()
-    return [name for name, layer in modules if isinstance(layer, kind) and layer.running_mean is None]
-
-
 class Scaled(nn.Module):
     """z -> f(clip(z / a, 0, 1)), with a (1, C, 1, 1).
 
@@ -132,7 +128,7 @@ def _prepared(model: nn.Module, ball: Ball, x: Tensor) -> Iterator[tuple[Scaled,
             f"clip '{ball.threat.clip}' is beyond AutoAttack, whose box must hold the clean images: "
             "set clip to 'image', or use 'pgd'"
         )
-    if layers := batch_statistics_layers(model):
+    if not isinstance(model, InCompany) and (layers := batch_statistics_layers(model)):
         raise ConfigError(
             f"batch norm '{layers[0]}' has no running statistics, so predictions depend on the rest of the "
             "batch and AutoAttack means nothing: train the model with running statistics"

@@ -1,10 +1,11 @@
 """The network that a training attack really runs on: a copy that gives the same gradients sooner.
 
 In float32, or with the statistics of the batch, it is the network itself and results stay as they are, bit
-for bit. Under autocast to bfloat16 in eval mode it is a folded copy (`models.folded`), made once per network
-and refreshed before each attack; on CUDA its passes are replayed as graphs, as starting 200 kernels one by
-one takes the host longer than the device takes to run them. It can be compiled, too: that takes half a
-minute or so per network and saves 4 % of an attack on a CPU, so it is done only where it is asked for.
+for bit. Under autocast to bfloat16 in eval mode it is a folded copy, of a network that has such a form
+(`Classifier.folded`), made once and refreshed before each attack; on CUDA its passes are replayed as graphs,
+as starting 200 kernels one by one takes the host longer than the device takes to run them. It can be
+compiled, too: that takes half a minute or so per network and saves 4 % of an attack on a CPU, so it is done
+only where it is asked for.
 """
 
 from __future__ import annotations
@@ -19,16 +20,13 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from robustfront.models.folded import fold, refresh
-from robustfront.models.preact_resnet import PreActResNet
-
 if TYPE_CHECKING:
     from robustfront.models import Classifier
 
 Passes = Callable[[Tensor], Tensor]
 """Images (B, C, H, W) to features float32 or lower (B, D), differentiable."""
 
-_copies: WeakKeyDictionary[PreActResNet, PreActResNet] = WeakKeyDictionary()
+_copies: WeakKeyDictionary[Classifier, Classifier] = WeakKeyDictionary()
 _execution = {"compiled": False}
 
 
@@ -40,11 +38,13 @@ def compile_stand_ins(wanted: bool) -> None:
 def stand_in(model: Classifier, x: Tensor) -> Classifier:
     """What to attack in place of `model` with images like `x`, until its weights change."""
     kind = x.device.type
-    if not torch.is_autocast_enabled(kind) or model.training or not isinstance(model, PreActResNet):
+    if not torch.is_autocast_enabled(kind) or model.training or not model.folds:
         return model
     folded = _copies.get(model)
     if folded is None:
-        folded = fold(model, torch.get_autocast_dtype(kind))
+        folded = model.folded(torch.get_autocast_dtype(kind))
+        if folded is None:
+            return model
         passes: Passes = folded.features
         if _execution["compiled"]:
             passes = _quicker("torch.compile", _compile, passes, x)
@@ -53,7 +53,7 @@ def stand_in(model: Classifier, x: Tensor) -> Classifier:
         folded.features = passes  # type: ignore[method-assign,assignment]
         _copies[model] = folded
     else:
-        refresh(folded, model)
+        model.refold(folded)
     return folded
 
 

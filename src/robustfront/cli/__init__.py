@@ -60,10 +60,11 @@ def plan(options: Options, scale: str | None) -> None:
 def methods(options: Options) -> None:
     """List the training methods and their parameters, your own included."""
     from robustfront.config.params import load_extensions
-    from robustfront.methods import load_methods
+    from robustfront.methods import methods
     from robustfront.planning.render import render_methods
 
-    click.echo(render_methods(load_methods(load_extensions(options.params))))
+    load_extensions(options.params)
+    click.echo(render_methods(methods))
 
 
 @cli.command()

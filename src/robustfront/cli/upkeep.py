@@ -92,7 +92,11 @@ def snapshot(options: Options) -> None:
     "--raw", type=click.Path(path_type=Path), default=Path("data/raw"), help="Where original images lie."
 )
 @click.option(
-    "--extension", "extensions", type=click.Path(path_type=Path), multiple=True, help="Method file."
+    "--extension",
+    "extensions",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Python file of your own that it needs.",
 )
 @click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
 def reproduce(folder: Path, out: Path, raw: Path, extensions: tuple[Path, ...], device: str) -> None:
@@ -100,11 +104,13 @@ def reproduce(folder: Path, out: Path, raw: Path, extensions: tuple[Path, ...], 
 
     Exit code 1 if they differ.
     """
+    from robustfront.config.extensions import extend
     from robustfront.devices import choose_device
-    from robustfront.methods import load_methods
+    from robustfront.methods import methods
     from robustfront.upkeep.reproduce import Reproduction
 
-    found = Reproduction(out, raw, load_methods(extensions), choose_device(device)).run(folder.resolve())
+    extend(extensions)
+    found = Reproduction(out, raw, methods, choose_device(device)).run(folder.resolve())
     click.echo(str(found))
     sys.exit(0 if found.same else 1)
 

@@ -1,15 +1,15 @@
 """How trained models are attacked. The unit is one attack on one run; a suite is a view of several."""
 
-from typing import Annotated, Literal
+from typing import ClassVar, Literal, Protocol
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializeAsAny, model_validator
 
-from robustfront.config.quantities import Count, Flag, Name, Seed
-from robustfront.config.schema import Ascent, Config, Threat
+from robustfront.config.attacks import FINAL, EvaluationAttack
+from robustfront.config.attacks.autoattack import OUR_ENGINES
+from robustfront.config.lasting import added
+from robustfront.config.quantities import Condition, Count, Flag, Name, Seed
+from robustfront.config.schema import Config, Threat
 from robustfront.config.validation import did_you_mean
-
-FINAL = "final"
-"""The outcome of an attack as a whole. Others are of what it passed on the way."""
 
 CLEAN, MASKING, WORST_CASE = "clean", "masking", "worst-case"
 """What a suite has beside its attacks: the images as they are, the checks, and all attacks joined."""
@@ -20,77 +20,40 @@ ROWS, IMAGES, RECORD = "parquet", "safetensors", "json"
 SplitName = Literal["test", "train", "validation"]
 
 
-class CleanEvaluation(Config):
+MASKING_IMAGES, MASKING_UNITS = 128, 562
+"""Of the gradient-masking checks: images, and passes on each (PGD-20 four times, PGD-50, Square-300)."""
+
+
+class CleanEvaluation(EvaluationAttack):
     """The images as they are."""
 
     kind: Literal["clean"] = "clean"
 
     @property
-    def label(self) -> str:
-        return self.kind
+    def named(self) -> tuple[str, ...]:
+        return ()
+
+    def passes(self, images: int) -> float:
+        return images
 
 
-class MaskingEvaluation(Config):
+class MaskingEvaluation(EvaluationAttack):
     """Checks that attacks fail because the model is robust and not because they are blind."""
+
+    made_by: ClassVar[str] = "robustfront.evaluation.masking:of_model"
 
     kind: Literal["masking"] = "masking"
 
     @property
-    def label(self) -> str:
-        return self.kind
-
-
-class PGDEvaluation(Ascent):
-    """PGD as an evaluation attack."""
-
-    kind: Literal["pgd"] = "pgd"
-    objective: Literal["ce", "dlr", "margin"] = "ce"
-    also: dict[Name, Count] = Field(
-        {}, description="shown name -> the same ascent after only so many of its steps, which costs nothing"
-    )
-
-    @model_validator(mode="after")
-    def also_lies_on_the_way(self) -> "PGDEvaluation":
-        for name, steps in self.also.items():
-            if steps >= self.steps:
-                raise ValueError(f"also.{name} = {steps}: must be fewer steps than all {self.steps}")
-        if self.also and self.restarts > 1:
-            raise ValueError("also: needs restarts 1; the worst of several ascents has no steps of its own")
-        return self
+    def unused(self) -> frozenset[str]:
+        return OUR_ENGINES
 
     @property
-    def label(self) -> str:
-        return f"{self.kind}-{self.steps}"
+    def outcomes(self) -> tuple[str, ...]:
+        return ()
 
-    @property
-    def stops(self) -> dict[str, int]:
-        """Outcome -> the steps after which it is taken; the attack itself first."""
-        return {FINAL: self.steps} | {_step(steps): steps for steps in sorted(set(self.also.values()))}
-
-
-class AutoAttackEvaluation(Config):
-    """AutoAttack: by its authors' code (pyautoattack), or `standard` by our own, which is faster.
-
-    `fast` differs from `reference` by rounding only. `fast-bf16` moreover lets FAB-T and Square search in
-    bfloat16; what they find counts only if it also fools the network in float32.
-    """
-
-    kind: Literal["autoattack"] = "autoattack"
-    version: Literal["standard", "plus", "rand"] = "standard"
-    engine: Literal["reference", "fast", "fast-bf16"] = "reference"
-
-    @model_validator(mode="after")
-    def engine_has_version(self) -> "AutoAttackEvaluation":
-        if self.engine != "reference" and self.version != "standard":
-            raise ValueError(f"engine {self.engine!r} has version 'standard' only; set engine to 'reference'")
-        return self
-
-    @property
-    def label(self) -> str:
-        return f"{self.kind}-{self.version}"
-
-
-EvaluationAttack = Annotated[PGDEvaluation | AutoAttackEvaluation, Field(discriminator="kind")]
+    def passes(self, images: int) -> float:
+        return min(images, MASKING_IMAGES) * MASKING_UNITS
 
 
 class Suite(Config):
@@ -98,7 +61,7 @@ class Suite(Config):
 
     name: Name
     threat: Threat
-    attacks: dict[Name, EvaluationAttack] = Field(
+    attacks: dict[Name, SerializeAsAny[EvaluationAttack]] = Field(
         description="name -> attack, in order; clean is always first"
     )
     split: SplitName = Field("test", description="the images that are attacked")
@@ -112,16 +75,33 @@ class Suite(Config):
     )
     seed: Seed = 0
     masking: Flag = Field(True, description="also run the gradient-masking checks")
+    whole_batches: Flag = Field(
+        False,
+        description="networks that look at the rest of the batch (batch norm of kind untracked) are attacked "
+        "in whole batches of `batch_size`, and their numbers are marked; false: they are refused",
+    )
+    condition: Condition | None = Field(
+        None,
+        description="what conditional networks are told, for all that the suite does; null: what each takes "
+        "to be usual. Others do not hear it",
+    )
+    judged_at: dict[str, dict[Name, Condition]] = Field(
+        {},
+        description="attack -> shown name -> another condition, at which the images it made are judged, too",
+    )
 
     @model_validator(mode="after")
     def names_are_known_and_free(self) -> "Suite":
         for name in self.samples:
             if name not in self.attacks:
                 raise ValueError(f"samples: unknown attack {name!r}{did_you_mean(name, self.attacks)}")
+        for name in self.judged_at:
+            if name not in self.attacks:
+                raise ValueError(f"judged_at: unknown attack {name!r}{did_you_mean(name, self.attacks)}")
         shown = [("attacks", name) for name in self.attacks]
         for attack, settings in self.attacks.items():
-            if isinstance(settings, PGDEvaluation):
-                shown += [(f"attacks.{attack}.also", name) for name in settings.also]
+            shown += [(f"attacks.{attack}.also", name) for name in settings.shown]
+            shown += [(f"judged_at.{attack}", name) for name in self.judged_at.get(attack, ())]
         taken: dict[str, str] = {}
         for where, name in shown:
             if name in (CLEAN, MASKING, WORST_CASE):
@@ -131,19 +111,47 @@ class Suite(Config):
             taken[name] = where
         return self
 
+    @model_validator(mode="after")
+    def whole_batches_are_batches(self) -> "Suite":
+        sizes = {"batch_size": self.batch_size} | {f"samples.{key}": n for key, n in self.samples.items()}
+        for key, size in sizes.items():
+            if self.whole_batches and size == 1:
+                raise ValueError(f"{key} = 1: a network that looks at the rest of the batch needs two images")
+        return self
+
+
+class Network(Protocol):
+    """What of a network decides how it is evaluated.
+
+    `looks_at_batches`: whether its answer to an image depends on the rest of the batch. `usual`: the
+    condition that is assumed where none is told; None for a network that takes none.
+    """
+
+    @property
+    def looks_at_batches(self) -> bool: ...
+    @property
+    def usual(self) -> float | None: ...
+
 
 class Evaluation(Config):
     """One attack on one run: all that decides its rows, except the run and its weights."""
 
-    attack: Annotated[
-        CleanEvaluation | MaskingEvaluation | PGDEvaluation | AutoAttackEvaluation,
-        Field(discriminator="kind"),
-    ]
+    attack: CleanEvaluation | MaskingEvaluation | SerializeAsAny[EvaluationAttack]
     threat: Threat | None = Field(None, description="null for the images as they are, and only there")
     split: SplitName = "test"
     samples: Count | None = Field(None, description="only so many images of the split; null: all")
     seed: Seed = Field(0, description="draws the images and the attack's random numbers")
     batch_size: Count = 500
+    whole_batches: Flag = added(
+        False,
+        before=False,
+        description="all images of a batch are attacked and judged together; batches are those of the images "
+        "in the order drawn by `seed`, the last one filled up with the first images",
+    )
+    condition: Condition | None = added(None, before=None, description="what the network is told")
+    judged_at: tuple[Condition, ...] = added(
+        (), before=(), description="other conditions at which x' is judged, too; rising"
+    )
 
     @model_validator(mode="after")
     def attacks_have_a_threat(self) -> "Evaluation":
@@ -154,12 +162,7 @@ class Evaluation(Config):
     @property
     def outcomes(self) -> tuple[str, ...]:
         """The outcomes that its rows have; none for the masking checks, which have no rows."""
-        match self.attack:
-            case MaskingEvaluation():
-                return ()
-            case PGDEvaluation() as pgd:
-                return tuple(pgd.stops)
-        return (FINAL,)
+        return (*self.attack.outcomes, *map(given, self.judged_at))
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -167,47 +170,69 @@ class Evaluation(Config):
         return (ROWS, IMAGES, RECORD) if self.outcomes else (RECORD,)
 
 
-def of_suite(suite: Suite) -> dict[str, Evaluation]:
+def of_suite(suite: Suite, network: Network | None = None) -> dict[str, Evaluation]:
     """What a suite consists of: `clean` first, its attacks by name, then `masking` if it wants the checks.
 
-    The names under which outcomes are shown are left behind: equal attacks of two suites are equal here.
+    The names under which outcomes are shown are left behind: equal attacks of two suites are equal here. So
+    are those of suites that differ in what they tell, for a `network` that takes no condition, or whose
+    answers do not depend on the batch; None is such a one.
     """
+    whole = network is not None and network.looks_at_batches
+    condition = told(suite, network)
+    common = {
+        "split": suite.split,
+        "batch_size": suite.batch_size,
+        "whole_batches": whole,
+        "condition": condition,
+    }
 
-    def attacked(attack: EvaluationAttack | MaskingEvaluation, samples: int | None = None) -> Evaluation:
+    def attacked(attack: EvaluationAttack, name: str = "") -> Evaluation:
+        others = {*suite.judged_at.get(name, {}).values()} - {condition} if condition is not None else ()
         return Evaluation(
             attack=attack,
             threat=suite.threat,
-            split=suite.split,
-            samples=samples,
+            samples=suite.samples.get(name),
             seed=suite.seed,
-            batch_size=suite.batch_size,
+            judged_at=tuple(sorted(others)),
+            **common,
         )
 
-    clean = Evaluation(attack=CleanEvaluation(), split=suite.split, batch_size=suite.batch_size)
+    # whole batches are drawn by the seed: clean images are to have the company that attacked ones have
+    clean = Evaluation(attack=CleanEvaluation(), seed=suite.seed if whole else 0, **common)
     found = {CLEAN: clean}
     for name, attack in suite.attacks.items():
-        found[name] = attacked(_unnamed(attack), suite.samples.get(name))
+        found[name] = attacked(attack.unnamed, name)
     if suite.masking:
         found[MASKING] = attacked(MaskingEvaluation())
     return found
 
 
-def views(suite: Suite) -> dict[str, tuple[str, str]]:
-    """Shown attack -> (its name in `of_suite`, the outcome); `clean` first, then in order."""
-    found = {CLEAN: (CLEAN, FINAL)}
+def views(suite: Suite, network: Network | None = None) -> dict[str, tuple[str, str]]:
+    """Shown attack -> (its name in `of_suite`, the outcome there); `clean` first, then in order.
+
+    What is judged at another condition is, of a network that takes none, the attack itself.
+    """
+    found, usual = {CLEAN: (CLEAN, FINAL)}, told(suite, network)
     for name, attack in suite.attacks.items():
         found[name] = (name, FINAL)
-        if isinstance(attack, PGDEvaluation):
-            found |= {shown: (name, _step(steps)) for shown, steps in attack.also.items()}
+        found |= {shown: (name, outcome) for shown, outcome in attack.shown.items()}
+        for shown, condition in suite.judged_at.get(name, {}).items():
+            found[shown] = (name, FINAL if usual in (None, condition) else given(condition))
     return found
 
 
-def _unnamed(attack: EvaluationAttack) -> EvaluationAttack:
-    if not isinstance(attack, PGDEvaluation):
-        return attack
-    steps = {outcome: steps for outcome, steps in attack.stops.items() if outcome != FINAL}
-    return attack.model_copy(update={"also": steps})
+def other_conditions(suite: Suite) -> dict[str, float]:
+    """Shown attack -> the other condition at which it is judged, for those that are."""
+    return {shown: at for judged in suite.judged_at.values() for shown, at in judged.items()}
 
 
-def _step(steps: int) -> str:
-    return f"step-{steps}"
+def given(condition: float) -> str:
+    """The outcome of an attack when its images are judged at another condition."""
+    return f"given-{condition:.12g}"
+
+
+def told(suite: Suite, network: Network | None) -> float | None:
+    """What the suite tells this network."""
+    if network is None or network.usual is None:
+        return None
+    return network.usual if suite.condition is None else suite.condition

@@ -1,6 +1,6 @@
 """The params file of one study: its runs, data sets of its own, and what each scale makes of them."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -61,7 +61,7 @@ class File(Config):
     like: str | None = Field(
         None, description="a study whose data sets, defaults and scales lie below those of this one"
     )
-    extensions: tuple[str, ...] = Field((), description="method files, relative to this one")
+    extensions: tuple[str, ...] = Field((), description="Python files of your own, relative to this one")
     datasets: dict[Name, dict[str, Any]] = Field({}, description="beside the shared ones")
     runs: dict[Name, _Entry] = Field(
         min_length=1, description="a run, or `<study>/<run>`: another study's, for comparison"
@@ -92,7 +92,6 @@ class Experiment:
     runs: dict[str, NamedRun]
     entries: dict[str, list[str]]
     borrowed: dict[str, str]
-    extensions: list[Path]
 
     @property
     def name(self) -> str:
@@ -107,21 +106,25 @@ class Experiment:
 class Files:
     """The files of all studies, read once, and what each becomes with those that it is `like`."""
 
-    def __init__(
-        self, studies: Iterable[Study], shared: Mapping[str, Dataset], scales: Collection[str]
-    ) -> None:
+    def __init__(self, studies: Iterable[Study], scales: Collection[str]) -> None:
         self.studies = {study.name: study for study in studies}
-        self.shared, self.scales = shared, scales
+        self.scales = scales
         self.files = {name: read(study.params) for name, study in self.studies.items()}
 
-    def experiments(self) -> dict[str, Experiment]:
-        """All of them, by name. ConfigError naming file, key, value and what is allowed."""
-        return {name: self._experiment(name) for name in self.studies}
+    @property
+    def extensions(self) -> Iterator[Path]:
+        """The files that they name, to be read before `experiments` asks for what these register."""
+        for name, study in self.studies.items():
+            yield from (study.params.parent / path for path in self.files[name].extensions)
 
-    def _experiment(self, name: str) -> Experiment:
+    def experiments(self, shared: Mapping[str, Dataset]) -> dict[str, Experiment]:
+        """All of them, by name. ConfigError naming file, key, value and what is allowed."""
+        return {name: self._experiment(name, shared) for name in self.studies}
+
+    def _experiment(self, name: str, shared: Mapping[str, Dataset]) -> Experiment:
         study, file = self.studies[name], self.files[name]
         source, lineage = str(study.params), self._lineage(name)
-        datasets = dict(self.shared)
+        datasets = dict(shared)
         for ancestor in lineage:
             for key, data in self.files[ancestor].datasets.items():
                 if key in datasets:
@@ -143,9 +146,7 @@ class Files:
         for key in self._scales(lineage):
             layers = [layer for ancestor in lineage for layer in self._layers(ancestor, key, name)]
             scales[key] = _scale(layers, datasets, {*names, *runs}, source)
-        extensions = [study.params.parent / path for path in file.extensions]
-        own = frozenset(file.datasets)
-        return Experiment(study, datasets, own, scales, runs, names, borrowed, extensions)
+        return Experiment(study, datasets, frozenset(file.datasets), scales, runs, names, borrowed)
 
     def _lineage(self, name: str) -> list[str]:
         """The study and those it is `like`, the most remote one first."""
@@ -234,11 +235,11 @@ def _scale(layers: list[Layer], datasets: Collection[str], runs: Collection[str]
         for run in analysis.runs:
             check_known(run, runs, place(layers, ("analyses", name, "runs"), source))
     for name, suite in scale.suites.items():
-        kinds = {attack.kind for attack in suite.attacks.values()}
-        if suite.threat.clip != "image" and "autoattack" in kinds:
+        unable = [attack.kind for attack in suite.attacks.values() if not attack.respects_any_clip]
+        if suite.threat.clip != "image" and unable:
             where = place(layers, ("suites", name, "threat", "clip"), source)
             raise ConfigError(
-                f"{where} = {suite.threat.clip!r}: AutoAttack can respect `image` only; "
+                f"{where} = {suite.threat.clip!r}: attacks of kind {unable[0]} can respect `image` only; "
                 "use that, or attacks of kind pgd"
             )
     return scale

@@ -40,10 +40,9 @@ def dataset_id(dataset: Dataset) -> str:
 
 def evaluation_id(evaluation: Evaluation) -> str:
     """Identity of one attack, on whichever run. Names that users give to attacks and outcomes are no part."""
-    attack, decisive = evaluation.attack, content(evaluation)
-    if attack.kind == "pgd":
-        decisive["attack"]["also"] = sorted(set(attack.also.values()))
-    if attack.kind != "autoattack":  # the others draw their random numbers image by image
+    attack = evaluation.attack
+    decisive = content(evaluation) | {"attack": attack.identity}
+    if not (attack.draws_by_batch or evaluation.whole_batches):
         del decisive["batch_size"]
     return f"{attack.label}-{digest(decisive, 6)}"
 
@@ -75,6 +74,6 @@ _TRAINING_ONLY = {"name", "normalisation", "augmentation"}
 def _identity(dataset: Dataset) -> dict[str, Any]:
     """Without the place of files that a checksum pins."""
     found = content(dataset)
-    if dataset.source != "npz" or dataset.checksums is not None:
+    if not dataset.of_the_user or dataset.checksums is not None:
         del found["path"]
     return found | (_DRAWN if dataset.splits.test_limit is not None else {})

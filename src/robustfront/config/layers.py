@@ -24,9 +24,9 @@ class Layer:
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """`base` with the values of `over`; mappings are merged key by key, anything else is replaced.
 
-    A mapping of another `kind` has nothing in common with the first: it replaces it.
+    A mapping of another `kind`, or `arch`, has nothing in common with the first: it replaces it.
     """
-    if "kind" in over and over["kind"] != base.get("kind", over["kind"]):
+    if any(key in over and over[key] != base.get(key, over[key]) for key in ("kind", "arch")):
         return dict(over)
     merged = dict(base)
     for key, value in over.items():

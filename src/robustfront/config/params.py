@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from robustfront.config.experiment import Experiment, Files, check_known, dataset
+from robustfront.config.extensions import extend
 from robustfront.config.layers import Layer
 from robustfront.config.quantities import Count, Distinct, Name, Positive, ProperFraction
 from robustfront.config.schema import Config, Dataset
@@ -41,11 +42,10 @@ class Params:
     datasets: dict[str, Dataset]
     experiments: dict[str, Experiment]
     rank_tolerance: float
-    extensions: list[Path]
 
 
 class _Listed(BaseModel):
-    """The keys that listing the methods needs, whatever else is wrong with params.yaml or a study's file."""
+    """The keys that lead to extensions, whatever else is wrong with params.yaml or a study's file."""
 
     extensions: tuple[str, ...] = ()
     studies: tuple[str, ...] = ()
@@ -63,34 +63,35 @@ class _File(Config):
 
 
 def load_params(path: Path) -> Params:
-    """params.yaml as `Params`. ConfigError naming file, key, value and what is allowed."""
+    """params.yaml as `Params`; extensions are read on the way, as what they register may be asked for.
+
+    ConfigError naming file, key, value and what is allowed.
+    """
     source = str(path)
     file = validate(_File, [Layer("", load_yaml(path))], source=source)
     check_known(file.scale, file.scales, f"{source}: scale")
-    shared = {name: dataset(name, data, source) for name, data in file.datasets.items()}
     studies = [locate(entry, path) for entry in file.studies]
     names = [study.name for study in studies]
     if twice := [name for name in names if names.count(name) > 1]:
         raise ConfigError(f"{source}: studies: two are called {twice[0]!r}; rename the file or folder of one")
-    experiments = Files(studies, shared, file.scales).experiments()
+    files = Files(studies, file.scales)
+    extend(_distinct([*(path.parent / name for name in file.extensions), *files.extensions]))
+    shared = {name: dataset(name, data, source) for name, data in file.datasets.items()}
+    experiments = files.experiments(shared)
     check_starts(experiments)
-    extensions = [path.parent / name for name in file.extensions]
-    extensions += [found for experiment in experiments.values() for found in experiment.extensions]
-    return Params(
-        source, file.scale, file.scales, shared, experiments, file.rank_tolerance, _distinct(extensions)
-    )
+    return Params(source, file.scale, file.scales, shared, experiments, file.rank_tolerance)
 
 
-def load_extensions(path: Path) -> list[Path]:
-    """The method files that params.yaml and its studies name, if there is one; nothing else is checked."""
-    if not path.exists():
-        return []
-    listed = validate(_Listed, [Layer("", load_yaml(path))], source=str(path))
-    found = [path.parent / name for name in listed.extensions]
-    for file in (params_file(entry, path) for entry in listed.studies):
-        study = validate(_Listed, [Layer("", load_yaml(file))], source=str(file))
-        found += [file.parent / name for name in study.extensions]
-    return _distinct(found)
+def load_extensions(path: Path) -> None:
+    """Reads the files that params.yaml and its studies name, if there is one; nothing else is checked."""
+    files: list[Path] = []
+    if path.exists():
+        listed = validate(_Listed, [Layer("", load_yaml(path))], source=str(path))
+        files += [path.parent / name for name in listed.extensions]
+        for file in (params_file(entry, path) for entry in listed.studies):
+            study = validate(_Listed, [Layer("", load_yaml(file))], source=str(file))
+            files += [file.parent / name for name in study.extensions]
+    extend(_distinct(files))
 
 
 def _distinct(files: list[Path]) -> list[Path]:

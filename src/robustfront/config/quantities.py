@@ -24,6 +24,15 @@ def parse_fraction(value: Any) -> Any:
         raise ValueError('must be a number or a quotient such as "8/255"') from None
 
 
+def length(value: float) -> str:
+    """A radius or step size as a person writes it: a short decimal, else a fraction of 255 (`8/255`)."""
+    decimal = f"{value:.4g}"
+    numerator = round(value * 255, 1)
+    if float(decimal) != value and abs(value * 255 - numerator) < 1e-6:
+        return f"{numerator:g}/255"
+    return decimal
+
+
 def _check_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
         raise ValueError(
@@ -43,6 +52,9 @@ NonNegative = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
 Probability = Annotated[float, Strict(), Field(ge=0, le=1)]
 Share = Annotated[float, Strict(), Field(ge=0, lt=1)]
 ProperFraction = Annotated[float, Strict(), Field(gt=0, lt=1)]
+
+Condition = Annotated[float, Strict(), Field(allow_inf_nan=False), AfterValidator(lambda value: value + 0.0)]
+"""What a conditional network is told beside the image; -0 is 0."""
 
 Count = Annotated[int, Strict(), Field(ge=1, le=10**9)]
 Seed = Annotated[int, Strict(), Field(ge=0, lt=2**63)]

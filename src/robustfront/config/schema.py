@@ -5,165 +5,22 @@ the field descriptions. Nothing in this module computes.
 """
 
 import math
-import re
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, Strict, model_validator
+from pydantic import Field, SerializeAsAny, Strict, model_validator
 
+from robustfront.config.datasets import Dataset
 from robustfront.config.lasting import Config, added
-from robustfront.config.optimizers import SGD, Adam, AdamW
+from robustfront.config.networks import Model
+from robustfront.config.optimizers import Optimizer
 from robustfront.config.quantities import (
     Count,
     Flag,
     Length,
-    Name,
-    Probability,
     ProperFraction,
     Seed,
 )
-from robustfront.config.schedules import (
-    ConstantSchedule,
-    CosineSchedule,
-    KnotSchedule,
-    OneCycleSchedule,
-    StepSchedule,
-)
-
-
-# --------------------------------------------------------------------------------------------- data
-class Splits(Config):
-    """How many images each split takes, and which. Train, validation and test never share an image."""
-
-    train: Count | None = Field(None, description="training images; null: all that are left over")
-    validation: Count = Field(description="images held out of the official training part for model selection")
-    test: Literal["official"] | Count = Field(
-        "official", description="the official test part, or that many of the last official training images"
-    )
-    test_limit: Count | None = Field(
-        None, description="keep only so many test images, drawn by `seed`; null: all"
-    )
-    seed: Seed = Field(0, description="draws what `rule` draws, and parts of the test images")
-    rule: Literal["stratified", "random", "last", "last-per-class"] = added(
-        "stratified",
-        before="stratified",
-        description="validation images: drawn by class, or regardless of it; or the last ones of the files, "
-        "or of each class in them",
-    )
-
-
-class CropFlip(Config):
-    """Zero padding and a random crop of the image's size, then a random flip."""
-
-    kind: Literal["crop-flip"] = added("crop-flip", before="crop-flip")
-    pad: Annotated[int, Strict()] = Field(
-        0, ge=0, le=16, description="zero padding in pixels before a random crop; 0: no crop"
-    )
-    flip: Flag = Field(False, description="random horizontal flip")
-
-
-class CropFlipRotate(Config):
-    """Crop and flip, then a rotation about the centre: nearest pixel, zeros where there is no image."""
-
-    kind: Literal["crop-flip-rotate"] = "crop-flip-rotate"
-    pad: Annotated[int, Strict()] = Field(0, ge=0, le=16, description="as of crop-flip")
-    flip: Flag = Field(False, description="as of crop-flip")
-    degrees: Annotated[float, Strict()] = Field(
-        gt=0, le=180, description="the angle is drawn uniformly from -degrees to degrees"
-    )
-
-
-class NoAugmentation(Config):
-    """Images as they are."""
-
-    kind: Literal["none"] = "none"
-
-
-def _unless_said(kind: str) -> BeforeValidator:
-    """A mapping without a kind is of the first there was."""
-    return BeforeValidator(lambda data: {"kind": kind, **data} if isinstance(data, Mapping) else data)
-
-
-Augmentation = Annotated[
-    CropFlip | CropFlipRotate | NoAugmentation,
-    Field(discriminator="kind"),
-    _unless_said("crop-flip"),
-]
-
-
-class Normalisation(Config):
-    """Per-channel mean and standard deviation in [0, 1] pixel units; applied inside the model."""
-
-    mean: tuple[Probability, ...] = Field(min_length=1)
-    std: tuple[Annotated[float, Strict(), Field(gt=0, le=1)], ...]
-
-    @model_validator(mode="after")
-    def same_length(self) -> "Normalisation":
-        if len(self.mean) != len(self.std):
-            raise ValueError(f"mean has {len(self.mean)} channels, std has {len(self.std)}")
-        return self
-
-
-class Dataset(Config):
-    """A data set as a run sees it: where the images come from, how they are split and augmented."""
-
-    gone: ClassVar[frozenset[str]] = frozenset({"published_as"})
-
-    name: Name = Field(description="the key in params.yaml; part of every run's directory name")
-    source: Literal["digits", "mnist", "cifar10", "svhn", "npz"]
-    path: str | None = Field(
-        None,
-        description="npz: the file (with a checksum it may be moved without becoming another data set); "
-        "otherwise a folder of original-format files to use instead of data/raw",
-    )
-    checksums: dict[str, str] | None = Field(
-        None, description="file name -> sha256 (or md5) of hex digits; replaces the official list"
-    )
-    splits: Splits
-    normalisation: Normalisation
-    augmentation: Augmentation = CropFlip()
-
-
-# -------------------------------------------------------------------------------------------- model
-class PreActResNet(Config):
-    """Pre-activation residual network for small images (He et al. 2016), 3x3 stem without pooling."""
-
-    arch: Literal["preact_resnet"] = "preact_resnet"
-    depth: Literal[10, 18, 34] = Field(18, description="10, 18, 34: 1, 2, (3, 4, 6, 3) blocks per stage")
-    width: Count = Field(64, description="channels of the first stage; doubles at each later one")
-    final_norm: Flag = Field(True, description="batch norm + ReLU after the last block, before pooling")
-    hidden: Count | None = Field(
-        None,
-        description="width of an extra linear layer before the head; 2x: twice that of the features it gets; "
-        "null: none",
-    )
-    pretrained: Literal["imagenet"] | None = Field(None, description="initial weights; null: from scratch")
-
-    @model_validator(mode="before")
-    @classmethod
-    def hidden_in_widths_of_the_features(cls, data: Any) -> Any:
-        if isinstance(data, dict) and re.fullmatch("[1-9][0-9]*x", str(data.get("hidden"))):
-            width = data.get("width", cls.model_fields["width"].default)
-            if isinstance(width, int):
-                return data | {"hidden": int(data["hidden"][:-1]) * 8 * width}
-        return data
-
-    @model_validator(mode="after")
-    def pretrained_weights_exist(self) -> "PreActResNet":
-        if self.pretrained is not None and (self.depth, self.width) != (18, 64):
-            raise ValueError(
-                f"pretrained: {self.pretrained} weights exist for depth 18, width 64, not for depth "
-                f"{self.depth}, width {self.width}; change these or set `pretrained: null`"
-            )
-        return self
-
-    @property
-    def feature_count(self) -> int:
-        """D, the width of the features that the head gets."""
-        return self.hidden or 8 * self.width
-
-
-Model = PreActResNet
+from robustfront.config.schedules import Schedule
 
 
 # ------------------------------------------------------------------------------- attacks and threats
@@ -211,17 +68,6 @@ class Ascent(Config):
 
 
 # ----------------------------------------------------------------------------------------- training
-Optimizer = Annotated[
-    SGD | Adam | AdamW,
-    Field(discriminator="kind"),
-    _unless_said("sgd"),
-]
-Schedule = Annotated[
-    StepSchedule | CosineSchedule | OneCycleSchedule | ConstantSchedule | KnotSchedule,
-    Field(discriminator="kind"),
-]
-
-
 class Validation(Config):
     """How an epoch is judged on the validation images; never on test images."""
 
@@ -269,7 +115,7 @@ class Run(Config):
     params: dict[str, Any] = Field(
         description="the method's parameters, complete, as its own model dumps them"
     )
-    dataset: Dataset
+    dataset: SerializeAsAny[Dataset]
     model: Model
     training: Training
     seed: Seed

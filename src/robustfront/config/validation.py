@@ -14,6 +14,9 @@ from robustfront.errors import ConfigError
 
 M = TypeVar("M", bound=BaseModel)
 
+UNKNOWN_KIND = "unknown_kind"
+"""The type of the finding that a mapping is of no kind that is known (`registry.Kind`)."""
+
 LISTED = 12
 """No more names than this are listed in a message, and no more problems."""
 
@@ -130,6 +133,10 @@ def _finding(problem: Any, model: type[BaseModel], data: Any, known: Collection[
         case "union_tag_invalid":
             path, shown = (*path, "kind"), describe(value["kind"])
             phrase = _one_of(context["expected_tags"].replace(", ", " or "), value["kind"])
+        case _ if kind == UNKNOWN_KIND:
+            phrase = context["phrase"]
+            if context["missing"]:
+                path, shown = (*path, last), ""
         case "literal_error":
             phrase = _one_of(context["expected"], value)
         case "too_short":
@@ -174,27 +181,37 @@ def _models_at(model: type[BaseModel], location: Sequence[str | int], data: Any)
     places: list[Any] = [model]
     for part in location:
         if _holds(data, part):
-            places = [inner for place in places for inner in _inside(place, part)]
+            places = [inner for place in places for inner in _inside(place, part, data)]
             data = data[part]
         else:
-            places = [option for place in places for option in _models_in(place) if _kind(option) == part]
-    return [option for place in places for option in _models_in(place)]
+            places = [
+                option for place in places for option in _models_in(place, data) if _kind(option) == part
+            ]
+    return [option for place in places for option in _models_in(place, data)]
 
 
-def _inside(annotation: Any, part: str | int) -> list[Any]:
-    """The annotations that a key or position below a value of type `annotation` may have."""
+def _inside(annotation: Any, part: str | int, data: Any) -> list[Any]:
+    """The annotations that a key or position below the value `data` of type `annotation` may have."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [field.annotation for key, field in annotation.model_fields.items() if key == part]
+        model = _meant(annotation, data)
+        return [field.annotation for key, field in model.model_fields.items() if key == part]
     arguments = get_args(annotation)
     if get_origin(annotation) in (dict, list, tuple):
         return [arguments[-1 if get_origin(annotation) is dict else 0]]
-    return [inner for argument in arguments for inner in _inside(argument, part)]
+    return [inner for argument in arguments for inner in _inside(argument, part, data)]
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
+def _models_in(annotation: Any, data: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [found for argument in get_args(annotation) for found in _models_in(argument)]
+        return [_meant(annotation, data)]
+    return [found for argument in get_args(annotation) for found in _models_in(argument, data)]
+
+
+def _meant(model: type[BaseModel], data: Any) -> type[BaseModel]:
+    """The model itself or, of a base of several kinds (`registry.Kind`), the one that a mapping is of."""
+    known = model.__dict__.get("known")
+    found: type[BaseModel] | None = known.meant(data) if known and isinstance(data, Mapping) else None
+    return found or model
 
 
 def _kind(model: type[BaseModel]) -> str | None:

@@ -6,7 +6,7 @@ One gather moves every pixel to its place: about 2 us per 32x32 colour image on 
 import torch
 import torch.nn.functional as F
 
-from robustfront.config.schema import Augmentation, CropFlipRotate, NoAugmentation
+from robustfront.config.images import Augmentation, CropFlipRotate, NoAugmentation
 
 
 def augment(images: torch.Tensor, augmentation: Augmentation, generator: torch.Generator) -> torch.Tensor:

@@ -16,7 +16,8 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 from urllib3.exceptions import HTTPError
 
-from robustfront.data.sources import File, Source, algorithm, checksum
+from robustfront.config.datasets.base import File, Source
+from robustfront.data.sources import algorithm, checksum
 from robustfront.errors import DataError
 
 ATTEMPTS = 4

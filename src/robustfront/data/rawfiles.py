@@ -1,18 +1,18 @@
 """The raw files a data set is made from, each verified before anything reads it."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
-from robustfront.config.schema import Dataset
-from robustfront.data.sources import Source, algorithm, checksum
+from robustfront.config.datasets.base import Dataset, Source
+from robustfront.data.sources import algorithm, checksum
 from robustfront.errors import ConfigError, DataError
 
 
-def obtain(dataset: Dataset, raw: Path, official: Mapping[str, Source]) -> dict[str, Path]:
+def obtain(dataset: Dataset, raw: Path, official: Source | None) -> dict[str, Path]:
     """File name -> path of what this data set needs, downloaded into `raw/<source>` if need be.
 
     With `dataset.path` nothing is downloaded: the files are the user's. Checksums are the official ones, or
-    `dataset.checksums`, which then must list every file; for a .npz they may be left out. Empty for `digits`.
+    `dataset.checksums`, which then must list every file; for the user's own they may be left out, and if
+    `path` is a folder it is all files in it. Empty for images that come with a package.
     Raises DataError if files are missing or wrong (a file found there is never deleted), ConfigError if
     `path` and `checksums` do not fit the source.
     """
@@ -21,24 +21,36 @@ def obtain(dataset: Dataset, raw: Path, official: Mapping[str, Source]) -> dict[
         raise ConfigError(
             f"dataset {dataset.name}: checksums are for your own files; give their folder as path"
         )
-    if dataset.source == "digits":
+    if dataset.come_with is not None:
         if own is not None:
-            raise ConfigError(f"dataset {dataset.name}: digits come with scikit-learn; remove path")
+            raise ConfigError(
+                f"dataset {dataset.name}: {dataset.source} come with {dataset.come_with}; remove path"
+            )
         return {}
-    if dataset.source == "npz":
+    checksums: dict[str, str] | None
+    if official is not None:
+        files, checksums = _original_files(dataset, own, raw, official)
+    else:
         if own is None:
-            raise ConfigError(f"dataset {dataset.name}: source npz needs path, the file with your images")
-        if not own.is_file():
+            raise ConfigError(
+                f"dataset {dataset.name}: source {dataset.source} needs path, the file with your images"
+            )
+        if not own.exists():
             raise DataError(
                 f"dataset {dataset.name}: {own} does not exist; correct path or put the file there"
             )
-        files, checksums = {own.name: own}, dataset.checksums
-    else:
-        files, checksums = _original_files(dataset, own, raw, official[dataset.source])
+        files, checksums = _own_files(own), dataset.checksums
     if checksums is not None:
         for name, path in files.items():
             _verify(path, checksums.get(name), dataset)
     return files
+
+
+def _own_files(path: Path) -> dict[str, Path]:
+    """A file by its name, or those in a folder, at any depth, by their names from there on."""
+    if path.is_file():
+        return {path.name: path}
+    return {file.relative_to(path).as_posix(): file for file in sorted(path.rglob("*")) if file.is_file()}
 
 
 def _original_files(

@@ -14,6 +14,8 @@ from typing import IO, NamedTuple, cast
 
 import numpy as np
 
+from robustfront.config.datasets import Dataset
+from robustfront.config.registry import resolve
 from robustfront.data import pickles
 from robustfront.errors import DataError
 
@@ -36,28 +38,13 @@ class Raw(NamedTuple):
     test: Part | None
 
 
-def read(source: str, files: Mapping[str, Path], *, channels: int) -> Raw:
-    """The images of `source` ("cifar10", "svhn", "mnist", "digits", "npz") from its files by name.
-
-    `channels` is how many the config expects; it settles where they are in a user's own arrays.
-    """
-    match source:
-        case "cifar10":
-            return read_cifar10(files)
-        case "svhn":
-            return read_svhn(files)
-        case "mnist":
-            return read_mnist(files)
-        case "npz":
-            (path,) = files.values()
-            return read_npz(path, channels=channels)
-        case "digits":
-            return read_digits()
-        case _:
-            raise ValueError(f"no reader for source '{source}'")
+def read(dataset: Dataset, files: Mapping[str, Path]) -> Raw:
+    """The images of a data set from its files by name, by the function that its source names."""
+    found: Raw = resolve(dataset.read_by, type(dataset))(dataset, files)
+    return found
 
 
-def read_cifar10(files: Mapping[str, Path]) -> Raw:
+def read_cifar10(dataset: Dataset, files: Mapping[str, Path]) -> Raw:
     """CIFAR-10, python version: the archive, or its batch files."""
     if CIFAR_ARCHIVE in files:
         parts = _cifar_archive(files[CIFAR_ARCHIVE])
@@ -92,16 +79,16 @@ def _cifar_batch(name: str, content: bytes) -> Part:
         raise DataError(f"{name}: holds no 'data' and 'labels'; is it a batch of CIFAR-10?")
     if data.ndim != 2 or data.shape[1] != 3 * 32 * 32:
         raise DataError(f"{name}: data has shape {data.shape}, expected (N, 3072)")
-    return _part(data.reshape(-1, 3, 32, 32), np.array(labels), name)
+    return part_of(data.reshape(-1, 3, 32, 32), np.array(labels), name)
 
 
-def read_svhn(files: Mapping[str, Path]) -> Raw:
+def read_svhn(dataset: Dataset, files: Mapping[str, Path]) -> Raw:
     """SVHN cropped digits: `train_32x32.mat` and `test_32x32.mat`. Label 10 there is digit 0."""
-    parts = {name: _svhn_part(path) for name, path in files.items()}
+    parts = {name: _svhnpart_of(path) for name, path in files.items()}
     return Raw(parts["train_32x32.mat"], parts.get("test_32x32.mat"))
 
 
-def _svhn_part(path: Path) -> Part:
+def _svhnpart_of(path: Path) -> Part:
     from scipy.io import loadmat
 
     try:
@@ -114,15 +101,15 @@ def _svhn_part(path: Path) -> Part:
     if images.ndim != 4 or labels.shape != (images.shape[3], 1):
         raise DataError(f"{path}: X {images.shape} and y {labels.shape} are not (H, W, C, N) and (N, 1)")
     digits = np.where(labels[:, 0] == 10, 0, labels[:, 0])
-    return _part(images.transpose(3, 2, 0, 1), digits, path)
+    return part_of(images.transpose(3, 2, 0, 1), digits, path)
 
 
-def read_mnist(files: Mapping[str, Path]) -> Raw:
+def read_mnist(dataset: Dataset, files: Mapping[str, Path]) -> Raw:
     """MNIST: gzipped IDX files, `train-*` and `t10k-*`."""
 
     def part(prefix: str) -> Part:
         images = files[f"{prefix}-images-idx3-ubyte.gz"]
-        return _part(_idx(images, 3)[:, None], _idx(files[f"{prefix}-labels-idx1-ubyte.gz"], 1), images)
+        return part_of(_idx(images, 3)[:, None], _idx(files[f"{prefix}-labels-idx1-ubyte.gz"], 1), images)
 
     return Raw(part("train"), part("t10k") if "t10k-images-idx3-ubyte.gz" in files else None)
 
@@ -142,12 +129,13 @@ def _idx(path: Path, dimensions: int) -> np.ndarray:
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
-def read_npz(path: Path, *, channels: int) -> Raw:
+def read_npz(dataset: Dataset, files: Mapping[str, Path]) -> Raw:
     """A user's own images: arrays x_train, y_train and, for an official test part, x_test, y_test.
 
     Images are uint8 of shape (N, H, W, C), (N, C, H, W) or, for one channel, (N, H, W); labels are integers
     0..K-1 of shape (N,). Pickled objects are refused.
     """
+    (path,) = files.values()
     try:
         archive = np.load(path, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
@@ -163,7 +151,9 @@ def read_npz(path: Path, *, channels: int) -> Raw:
 
     def part(name: str) -> Part:
         where = f"{path}: x_{name}, y_{name}"
-        return _part(_channels_first(arrays[f"x_{name}"], channels, where), arrays[f"y_{name}"], where)
+        return part_of(
+            _channels_first(arrays[f"x_{name}"], dataset.channels, where), arrays[f"y_{name}"], where
+        )
 
     return Raw(part("train"), part("test") if "x_test" in arrays else None)
 
@@ -181,17 +171,17 @@ def _channels_first(images: np.ndarray, channels: int, where: str) -> np.ndarray
     return images if first else images.transpose(0, 3, 1, 2)
 
 
-def read_digits() -> Raw:
+def read_digits(dataset: Dataset, files: Mapping[str, Path]) -> Raw:
     """The 1797 8x8 digits inside scikit-learn, grey values 0..16 scaled to 0..255. No official test part."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
     return Raw(
-        _part(np.rint(digits.images * 255 / 16).astype(np.uint8)[:, None], digits.target, "digits"), None
+        part_of(np.rint(digits.images * 255 / 16).astype(np.uint8)[:, None], digits.target, "digits"), None
     )
 
 
-def _part(images: np.ndarray, labels: np.ndarray, where: str | Path) -> Part:
+def part_of(images: np.ndarray, labels: np.ndarray, where: str | Path) -> Part:
     """Both arrays, checked: uint8 images, integer labels that are not negative, as many of each."""
     if images.dtype != np.uint8:
         raise DataError(f"{where}: images are {images.dtype}; expected uint8 values 0..255")

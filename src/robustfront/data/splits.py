@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from robustfront.config.schema import Splits
+from robustfront.config.images import Splits
 from robustfront.errors import ConfigError
 
 

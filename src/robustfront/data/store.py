@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from robustfront import artefacts, checksums
-from robustfront.config.schema import Dataset
+from robustfront.config.datasets.base import Dataset, Source
 from robustfront.data.rawfiles import obtain
 from robustfront.data.readers import Raw, read
-from robustfront.data.sources import OFFICIAL, Source
 from robustfront.data.splits import split
 from robustfront.errors import ArtefactError, ConfigError, DataError
 
@@ -77,15 +76,16 @@ class Store:
         return found
 
 
-def prepare(dataset: Dataset, raw: Path, out: Path, *, official: Mapping[str, Source] = OFFICIAL) -> None:
+def prepare(dataset: Dataset, raw: Path, out: Path, *, official: Source | None = None) -> None:
     """Obtains, verifies, reads and splits a data set; writes `images.safetensors`, `manifest.json` to `out`.
 
-    Downloads go to `raw/<source>`. Each file is written atomically, the manifest last; the same raw files and
-    config give the same images file, byte for byte. Raises DataError (files missing or wrong), ConfigError
-    (splits that do not fit the data), ArtefactError (disk full).
+    Downloads go to `raw/<source>`; a test or a private mirror passes its own `official` files. Each file is
+    written atomically, the manifest last; the same raw files and config give the same images file, byte for
+    byte. Raises DataError (files missing or wrong), ConfigError (splits that do not fit the data),
+    ArtefactError (disk full).
     """
-    files = obtain(dataset, raw, official)
-    content = read(dataset.source, files, channels=len(dataset.normalisation.mean))
+    files = obtain(dataset, raw, official or dataset.official)
+    content = read(dataset, files)
     classes = _classes(content, dataset)
     arrays = _splits(content, dataset)
     with artefacts.atomic_write(out / IMAGES) as temporary:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,11 +12,14 @@ from robustfront import losses
 from robustfront.attacks import Ball, frozen, iterates, objectives, pgd
 from robustfront.attacks.draws import ByPosition
 from robustfront.attacks.engine import Runner
-from robustfront.config.evaluations import PGDEvaluation
+from robustfront.config.attacks.pgd import PGDEvaluation
 from robustfront.evaluation.room import Room
 
 if TYPE_CHECKING:
     from robustfront.models import Classifier
+
+Perturb = Callable[[Tensor, Tensor, ByPosition], Tensor]
+"""(x, labels, generator) of a batch -> x' of each outcome, (outcomes, B, C, H, W)."""
 
 OBJECTIVES = {"ce": objectives.ce, "dlr": objectives.dlr, "margin": objectives.margin}
 
@@ -29,6 +32,40 @@ def judge(model: Classifier, x: Tensor, labels: Tensor, room: Room) -> tuple[Ten
         return labels.clone(), x.new_zeros(0)
     joined = torch.cat(logits)
     return joined.argmax(dim=1), losses.cross_entropy(joined, labels)
+
+
+def in_batches(
+    x: Tensor,
+    labels: Tensor,
+    positions: Tensor,
+    perturb: Perturb,
+    outcomes: Sequence[str],
+    *,
+    seed: int,
+    room: Room,
+    run: Runner = lambda attack, x, labels: attack(x, labels),
+    done: Callable[[int], None] = lambda images: None,
+) -> dict[str, Tensor]:
+    """Outcome -> x' (N, C, H, W) of all images. Calls `done` with the number of images attacked.
+
+    `positions` int64 (N,) say where in their split the images lie: with `seed`, these alone decide on an
+    image's random numbers, so neither the batch size nor the other images change what becomes of it, apart
+    from rounding. `run` is given each batch and may know its result.
+    """
+    x_adv = {outcome: torch.empty_like(x) for outcome in outcomes}
+
+    def work(batch: slice) -> None:
+        def attack(x: Tensor, y: Tensor) -> Tensor:
+            x = x.contiguous(memory_format=torch.channels_last)
+            return perturb(x, y, ByPosition(seed, positions[batch]))
+
+        crafted = run(attack, x[batch], labels[batch])
+        for outcome, found in zip(x_adv.values(), crafted, strict=True):
+            outcome[batch] = found
+        done(batch.stop)
+
+    room.pieces(len(x), work)
+    return x_adv
 
 
 def ascend(
@@ -44,26 +81,14 @@ def ascend(
     run: Runner = lambda attack, x, labels: attack(x, labels),
     done: Callable[[int], None] = lambda images: None,
 ) -> dict[str, Tensor]:
-    """PGD on all images: outcome -> x' (N, C, H, W). Calls `done` with the number of images attacked.
+    """PGD on all images, as `in_batches`."""
 
-    `positions` int64 (N,) say where in their split the images lie: with `seed`, these alone decide on an
-    image's random start, so neither the batch size nor the other images change what becomes of it, apart from
-    rounding. `run` is given each batch and may know its result, (outcomes, B, C, H, W).
-    """
-    x_adv = {outcome: torch.empty_like(x) for outcome in attack.stops}
+    def perturb(x: Tensor, y: Tensor, generator: ByPosition) -> Tensor:
+        return _stops(model, x, y, ball, attack, generator)
 
-    def work(batch: slice) -> None:
-        def perturb(x: Tensor, y: Tensor) -> Tensor:
-            x = x.contiguous(memory_format=torch.channels_last)
-            return _stops(model, x, y, ball, attack, ByPosition(seed, positions[batch]))
-
-        crafted = run(perturb, x[batch], labels[batch])
-        for outcome, found in zip(x_adv.values(), crafted, strict=True):
-            outcome[batch] = found
-        done(batch.stop)
-
-    room.pieces(len(x), work)
-    return x_adv
+    return in_batches(
+        x, labels, positions, perturb, attack.outcomes, seed=seed, room=room, run=run, done=done
+    )
 
 
 def _stops(

@@ -10,7 +10,7 @@ from robustfront.config.evaluations import Suite
 from robustfront.evaluation.statistics import mcnemar
 
 Verdict = dict[str, Any]
-"""`check`, `passed`, and `detail` with the numbers."""
+"""`check`, `passed` (None: it does not apply to the network), and `detail` with the numbers."""
 
 LEVEL, TOLERATED_GAP = 0.01, 0.002
 
@@ -50,5 +50,5 @@ def not_weaker(
     return verdict(check, passed, detail)
 
 
-def verdict(check: str, passed: bool, detail: str) -> Verdict:
-    return {"check": check, "passed": bool(passed), "detail": detail}
+def verdict(check: str, passed: bool | None, detail: str) -> Verdict:
+    return {"check": check, "passed": None if passed is None else bool(passed), "detail": detail}

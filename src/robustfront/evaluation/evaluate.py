@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyautoattack
@@ -13,25 +14,27 @@ from torch import Tensor
 
 import robustfront
 from robustfront.attacks import Ball
-from robustfront.attacks.autoattack import autoattack
+from robustfront.attacks.company import InCompany
 from robustfront.attacks.engine import Runner
 from robustfront.config.evaluations import (
     FINAL,
-    AutoAttackEvaluation,
+    MASKING_IMAGES,
     CleanEvaluation,
     Evaluation,
-    EvaluationAttack,
     MaskingEvaluation,
+    given,
 )
-from robustfront.evaluation import masking
-from robustfront.evaluation.batches import ascend, judge
+from robustfront.config.registry import resolve
+from robustfront.evaluation.batches import judge
 from robustfront.evaluation.comparisons import Verdict
 from robustfront.evaluation.outcomes import SCHEMA, Evaluated, fell, rate
 from robustfront.evaluation.room import Room
 from robustfront.evaluation.subject import Clean, Subject
+from robustfront.evaluation.target import Progress, Target
+from robustfront.models.batch_norm import filled
 
-Progress = Callable[[str, int, int], None]
-"""Called as (part of the attack, images done, images in all)."""
+if TYPE_CHECKING:
+    from robustfront.models import Classifier
 
 
 def evaluate(
@@ -51,6 +54,17 @@ def evaluate(
     With `samples`, the first so many images in `subject.order` are attacked: the same for every model, of all
     classes, fewer of them among more. The masking checks take theirs in that order too.
 
+    With a `condition` the model is told it. What an attack made is then judged at each of `judged_at` as
+    well; it is given all images, as one that is misclassified here need not be so there (AutoAttack leaves it
+    alone all the same), and at each condition those that are misclassified there when clean count as fallen
+    (`carried`).
+
+    With `whole_batches` the images come in batches that are always the same (`filled`), all of them are
+    attacked together and judged together, and no success is carried over. An attack that goes through images
+    by itself (`draws_by_batch`) may leave out those that fell: their places are taken by images as they are
+    (`InCompany`), and what is judged is the batch of all x' in the end. Where memory runs out such an
+    evaluation fails.
+
     Success is judged here, by the prediction at x', after making sure that x' lies in the ball. Where memory
     runs out, batches are halved: PGD goes on, AutoAttack begins anew. The record says what they came to.
 
@@ -62,15 +76,17 @@ def evaluate(
     began = time.perf_counter()
     device = subject.x.device
     with torch.autocast(device.type, enabled=False):
-        clean = subject.clean(evaluation.batch_size)
-        room = Room(clean.batch_size)
+        told = subject.given(evaluation.condition)
+        clean = told.clean(evaluation)
+        room = clean.room
         match evaluation.attack:
             case CleanEvaluation():
-                found = _as_they_are(subject, evaluation.seed, clean)
+                found = _as_they_are(told, evaluation.seed, clean)
             case MaskingEvaluation():
-                found = Evaluated(None, None, {"masking": _checks(subject, evaluation, clean, room)})
-            case attack:
-                found = _attacked(subject, evaluation, attack, clean, room, progress, runner)
+                found = Evaluated(None, None, {"masking": _checks(told, evaluation, clean, room)})
+            case _:
+                judges = {given(other): subject.given(other) for other in evaluation.judged_at}
+                found = _attacked(told, judges, evaluation, room, progress, runner)
     about = {
         "evaluation": evaluation.model_dump(mode="json"),
         "seconds": round(time.perf_counter() - began, 3),
@@ -94,42 +110,67 @@ def _as_they_are(subject: Subject, seed: int, clean: Clean) -> Evaluated:
 
 
 def _checks(subject: Subject, evaluation: Evaluation, clean: Clean, room: Room) -> list[Verdict]:
-    order = subject.order(evaluation.seed)
-    able = order[(clean.prediction == subject.y)[order]]
-    return masking.of_model(
+    order, able = subject.order(evaluation.seed), clean.prediction == subject.y
+    counted, seen = None, order[able[order]]
+    if evaluation.whole_batches:
+        first = order[: -(-MASKING_IMAGES // room.size) * room.size]
+        seen, _ = filled(first, room.size)
+        counted = able[seen]
+        counted[len(first) :] = False
+    checks: Callable[..., list[Verdict]] = resolve(evaluation.attack.made_by, type(evaluation.attack))
+    return checks(
         subject.model,
-        subject.x[able],
-        subject.y[able],
-        able,
+        subject.x[seen],
+        subject.y[seen],
+        seen,
         _ball(subject, evaluation),
         seed=evaluation.seed,
         room=room,
+        counted=counted,
     )
 
 
 def _attacked(
     subject: Subject,
+    judges: Mapping[str, Subject],
     evaluation: Evaluation,
-    attack: EvaluationAttack,
-    clean: Clean,
     room: Room,
     progress: Progress,
     runner: Callable[[str], Runner],
 ) -> Evaluated:
+    """`judges`: outcome -> who judges what `subject` was attacked to, beside `subject` itself."""
     x, y, ball = subject.x, subject.y, _ball(subject, evaluation)
-    carried = (clean.prediction != y) & ball.contains(x, x)
-    seen = subject.order(evaluation.seed)[: evaluation.samples].sort().values
-    attacked = seen[~carried[seen]]
-    x_adv = _craft(subject, attacked, evaluation, attack, ball, room, progress, runner)
+    itself = ball.contains(x, x)  # whether the image is an allowed x'
+
+    def carried_by(judging: Subject) -> Tensor:
+        if evaluation.whole_batches:
+            return torch.zeros_like(itself)
+        return (judging.clean(evaluation).prediction != y) & itself
+
+    order = subject.order(evaluation.seed)[: evaluation.samples]
+    seen = order.sort().values
+    if evaluation.whole_batches:
+        lineup, room.size = filled(order, room.size)
+    else:
+        lineup = seen if judges else seen[~carried_by(subject)[seen]]
+    x_adv = _craft(subject, lineup, evaluation, ball, room, progress, runner)
+    counting = slice(len(seen))  # what fills up a batch comes last
+    outside = sum(int((~ball.contains(crafted, x[lineup])).sum()) for crafted in x_adv.values())
+    if outside:
+        raise RuntimeError(f"{evaluation.attack.label} left the ball on {outside} of {len(lineup)} images")
+    x_adv |= dict.fromkeys(judges, x_adv[FINAL])
     parts = []
     for outcome, crafted in x_adv.items():
-        outside = int((~ball.contains(crafted, x[attacked])).sum())
-        if outside:
-            raise RuntimeError(f"{attack.label} left the ball on {outside} of {len(crafted)} images")
+        judging = judges.get(outcome, subject)
+        clean, carried = judging.clean(evaluation), carried_by(judging)
         prediction, loss = clean.prediction.clone(), clean.loss.clone()
-        prediction[attacked], loss[attacked] = judge(subject.model, crafted, y[attacked], room)
+        found = judge(judging.model, crafted, y[lineup], room)
+        fresh = ~carried[lineup[counting]]
+        for values, judged in zip((prediction, loss), found, strict=True):
+            values[lineup[counting][fresh]] = judged[counting][fresh]
         parts.append(_rows(outcome, seen, y, prediction, loss, carried))
-    return _evaluated(subject, evaluation.seed, pd.concat(parts, ignore_index=True), x_adv, attacked)
+    shown = {outcome: crafted[counting] for outcome, crafted in x_adv.items()}
+    return _evaluated(subject, evaluation.seed, pd.concat(parts, ignore_index=True), shown, lineup[counting])
 
 
 def _ball(subject: Subject, evaluation: Evaluation) -> Ball:
@@ -141,45 +182,25 @@ def _craft(
     subject: Subject,
     attacked: Tensor,
     evaluation: Evaluation,
-    attack: EvaluationAttack,
     ball: Ball,
     room: Room,
     progress: Progress,
     runner: Callable[[str], Runner],
 ) -> dict[str, Tensor]:
     """Outcome -> x' of the images at the positions `attacked`."""
-    model, x, labels = subject.model, subject.x[attacked], subject.y[attacked]
-    progress(attack.label, 0, len(x))
-    if not isinstance(attack, AutoAttackEvaluation):
-        return ascend(
-            model,
-            x,
-            labels,
-            attacked,
-            ball,
-            attack,
-            seed=evaluation.seed,
-            room=room,
-            run=runner(attack.label),
-            done=lambda images: progress(attack.label, images, len(x)),
-        )
+    attack = evaluation.attack
+    make: Callable[..., dict[str, Tensor]] = resolve(attack.made_by, type(attack))
 
-    def work(batch_size: int) -> Tensor:
-        return autoattack(
-            model,
-            x,
-            labels,
-            ball,
-            attack=attack,
-            seed=evaluation.seed,
-            batch_size=batch_size,
-            run=runner(f"{attack.label}-{batch_size}"),
-            report=progress,
-        )
+    def made(model: Classifier, images: Tensor) -> dict[str, Tensor]:
+        x, y, seed = subject.x[images], subject.y[images], evaluation.seed
+        target = Target(attack.label, model, x, y, images, ball, seed, room, runner, progress)
+        target.done(0)
+        return make(attack, target)
 
-    x_adv = room.whole(len(x), work)
-    progress(attack.label, len(x), len(x))
-    return {FINAL: x_adv}
+    if not (evaluation.whole_batches and attack.draws_by_batch):
+        return made(subject.model, attacked)
+    batches = [made(InCompany(subject.model, subject.x[batch]), batch) for batch in attacked.split(room.size)]
+    return {outcome: torch.cat([found[outcome] for found in batches]) for outcome in batches[0]}
 
 
 def _rows(

@@ -40,7 +40,9 @@ def make(
     ArtefactError if they are something else.
     """
     chosen = choose_device(device)
-    with enough_memory(f"{planned.id}, evaluations", chosen, "the size of the model"):
+    whole = any(evaluation.whole_batches for evaluation in evaluations.values())
+    smaller = "batch_size of a suite" if whole else "the size of the model"
+    with enough_memory(f"{planned.id}, evaluations", chosen, smaller):
         splits = sorted({evaluation.split for evaluation in evaluations.values()})
         store = load(layout.dataset(planned.dataset_id), chosen, splits)
         model = _model(planned, store, layout.run(planned.id) / "model.safetensors")
@@ -49,7 +51,8 @@ def make(
         for key, evaluation in evaluations.items():
             if evaluation.split not in subjects:
                 subjects[evaluation.split] = Subject.of(model, getattr(store, evaluation.split), chosen)
-            code = evaluation_code(evaluation)  # batches that other code left are not recalled
+            # Batches that other code left are not recalled.
+            code = evaluation_code(evaluation, planned.config.model)
             memory = Memory(work / key, f"{planned.id}/{key}/{code}/{sorted(made_from.items())}")
             found = _with_a_bar(f"{planned.id} {key}", subjects[evaluation.split], evaluation, memory)
             seconds = round(found.record["seconds"] + memory.spared, 3)
@@ -63,7 +66,7 @@ def make(
 def _model(planned: PlannedRun, store: Store, weights: Path) -> Classifier:
     return build(
         planned.config.model,
-        channels=len(planned.config.dataset.normalisation.mean),
+        channels=planned.config.dataset.channels,
         classes=store.classes,
         normalisation=planned.config.dataset.normalisation,
         weights=weights,

@@ -15,57 +15,80 @@ import torch
 from torch import Tensor
 
 from robustfront.attacks import Ball, input_gradient
-from robustfront.attacks.autoattack import batch_statistics_layers, square
-from robustfront.config.evaluations import FINAL, PGDEvaluation
+from robustfront.attacks.autoattack import square
+from robustfront.config.attacks import FINAL
+from robustfront.config.attacks.pgd import PGDEvaluation
+from robustfront.config.evaluations import MASKING_IMAGES
 from robustfront.evaluation.batches import ascend, judge
 from robustfront.evaluation.comparisons import Verdict, not_weaker, verdict
 from robustfront.evaluation.room import Room
+from robustfront.models.batch_norm import batch_statistics_layers
 
 if TYPE_CHECKING:
     from robustfront.models import Classifier
 
-IMAGES = 128
-"""Images that `of_model` looks at: about 550 forward passes each, against AutoAttack's 9,798."""
-
 STEPS, MORE_STEPS, QUERIES = 20, 50, 300
+BATCH, BLACK_BOX = "no batch statistics at test time", "black-box not stronger than white-box"
 TOLERATED_ZEROS = 0.01
 """Share of images without gradient: that of a very confident prediction underflows in float32."""
 
 
 def of_model(
-    model: Classifier, x: Tensor, labels: Tensor, positions: Tensor, ball: Ball, *, seed: int, room: Room
+    model: Classifier,
+    x: Tensor,
+    labels: Tensor,
+    positions: Tensor,
+    ball: Ball,
+    *,
+    seed: int,
+    room: Room,
+    counted: Tensor | None = None,
 ) -> list[Verdict]:
-    """The checks, on the first `IMAGES` of the given images, all classified correctly by the model.
+    """The checks, on the first `MASKING_IMAGES` of the given images, all classified correctly by the model.
 
     The reference attack is PGD with 20 steps of eps / 8 from a uniform start. Square is left out where the
     clip is not `image`, which it cannot respect. If predictions depend on the rest of the batch, nothing else
     is run, as it would mean nothing.
+
+    With `counted`, (N,) bool, the images are whole batches for such a network: all are attacked together, and
+    what becomes of those that count is looked at. Square, which leaves images out, does not apply.
     """
-    layers = batch_statistics_layers(model)
+    layers, whole = batch_statistics_layers(model), counted is not None
     detail = f"batch norms without running statistics: {', '.join(layers) or 'none'}"
-    verdicts = [verdict("no batch statistics at test time", not layers, detail)]
-    if layers:
+    detail += f"; attacked in whole batches of {room.size}" if whole else ""
+    verdicts = [verdict(BATCH, None if whole else not layers, detail)]
+    if layers and not whole:
         return verdicts
-    if len(x) == 0:
-        return [*verdicts, verdict("images to attack", False, "no test image is classified correctly")]
-    target = _Target(model, x[:IMAGES], labels[:IMAGES], positions[:IMAGES], seed, room)
+    if counted is None:
+        few = slice(MASKING_IMAGES)
+        x, labels, positions = x[few], labels[few], positions[few]
+        counted = torch.ones_like(labels, dtype=torch.bool)
+    if not counted.any():
+        return [*verdicts, verdict("images to attack", False, "no image is classified correctly")]
+    target = _Target(model, x, labels, positions, counted, seed, room)
     shorter = f"PGD-{STEPS}", target.pgd(ball, STEPS)
     longer = f"PGD-{MORE_STEPS}", target.pgd(ball, MORE_STEPS)
     verdicts += [_gradients(target), not_weaker("more steps not weaker", *longer, *shorter)]
-    if ball.threat.clip == "image":
+    if whole:
+        verdicts.append(verdict(BLACK_BOX, None, "Square leaves images out of a batch as they fall"))
+    elif ball.threat.clip == "image":
         black_box = f"Square-{QUERIES}", target.square(ball)
-        verdicts.append(not_weaker("black-box not stronger than white-box", *longer, *black_box))
+        verdicts.append(not_weaker(BLACK_BOX, *longer, *black_box))
     return [*verdicts, _growing_eps(target, ball)]
 
 
 @dataclass(frozen=True)
 class _Target:
-    """A model and images that it classifies correctly. Attacks return which of the images fell, (N,) bool."""
+    """A model and images. Attacks return which of those that are `counted` fell, bool.
+
+    Those are classified correctly when clean.
+    """
 
     model: Classifier
     x: Tensor
     labels: Tensor
     positions: Tensor
+    counted: Tensor
     seed: int
     room: Room
 
@@ -93,7 +116,7 @@ class _Target:
 
     def _fell(self, x_adv: Tensor) -> np.ndarray:
         prediction, _ = judge(self.model, x_adv, self.labels, self.room)
-        return (prediction != self.labels).cpu().numpy()
+        return (prediction != self.labels)[self.counted].cpu().numpy()
 
 
 def _gradients(target: _Target) -> Verdict:
@@ -101,9 +124,9 @@ def _gradients(target: _Target) -> Verdict:
         gradient = input_gradient(target.model, target.x[batch], target.labels[batch])
         return (gradient == 0).flatten(1).all(dim=1)
 
-    zero = target.room.pieces(len(target.x), work)
-    share = torch.cat(zero).float().mean().item()
-    detail = f"no gradient at {share:.1%} of {len(target.x)} images; {TOLERATED_ZEROS:.0%} tolerated"
+    zero = torch.cat(target.room.pieces(len(target.x), work))[target.counted]
+    share = zero.float().mean().item()
+    detail = f"no gradient at {share:.1%} of {len(zero)} images; {TOLERATED_ZEROS:.0%} tolerated"
     return verdict("input gradients not zero", share <= TOLERATED_ZEROS, detail)
 
 

@@ -18,11 +18,12 @@ class Room:
     """How many images fit into a batch: `size`, halved whenever memory runs out, down to a single image.
 
     What does not even fit then raises the error of the allocation. A batch is tried again from its beginning,
-    so the work on it must leave nothing behind that changes the next attempt.
+    so the work on it must leave nothing behind that changes the next attempt. Where batches must be `whole`
+    none is halved.
     """
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    def __init__(self, size: int, whole: bool = False) -> None:
+        self.size, self.fixed = size, whole
 
     def pieces(self, images: int, work: Callable[[slice], T]) -> list[T]:
         """`work` on consecutive batches that together are all `images`; those that are done stay done."""
@@ -47,7 +48,7 @@ class Room:
         try:
             return (work(batch),)
         except (MemoryError, RuntimeError) as error:
-            if images <= 1 or not is_out_of_memory(error):
+            if images <= 1 or self.fixed or not is_out_of_memory(error):
                 raise
         # not inside `except`: until there the traceback keeps the tensors of the attempt alive
         self.size = images // 2

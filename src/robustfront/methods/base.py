@@ -8,14 +8,14 @@ takes seconds.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import Field
 
-from robustfront.config.schema import Ascent, Augmentation, Config, Threat, Training
-from robustfront.config.validation import did_you_mean
-from robustfront.errors import ConfigError
+from robustfront.config.images import Augmentation
+from robustfront.config.registry import Registry
+from robustfront.config.schema import Ascent, Config, Threat, Training
 from robustfront.methods.moment import Moment
 
 if TYPE_CHECKING:
@@ -236,20 +236,10 @@ class Entry:
         return (self.method.__doc__ or "").strip().split("\n")[0]
 
 
-@dataclass
-class Registry:
-    """Methods by name. ConfigError, with a suggestion, for a name that is not known."""
+Methods = Registry[Entry]
 
-    entries: dict[str, Entry] = field(default_factory=dict)
-
-    def __getitem__(self, name: str) -> Entry:
-        try:
-            return self.entries[name]
-        except KeyError:
-            raise ConfigError(f"unknown method '{name}'{did_you_mean(name, self.entries)}") from None
-
-
-registry = Registry()
+methods: Methods = Registry("method", class_of=lambda entry: entry.method)
+"""Those that are known, by name."""
 
 
 def register(
@@ -262,13 +252,7 @@ def register(
     """
 
     def add(method: type[Method]) -> type[Method]:
-        if name in registry.entries:
-            ours, theirs = (
-                f"{kind.__module__}.{kind.__qualname__}" for kind in (method, registry.entries[name].method)
-            )
-            if ours != theirs:
-                raise ConfigError(f"method '{name}' is defined twice: by {theirs} and by {ours}; rename one")
-        registry.entries[name] = Entry(name, method, source, label or (lambda params: name.replace("_", "-")))
+        methods.add(name, Entry(name, method, source, label or (lambda params: name.replace("_", "-"))))
         return method
 
     return add

@@ -1,6 +1,6 @@
-"""Networks with `features(x)` and `head`, their cost in closed form, and the null space of a head.
+"""Networks with `features(x)` and `head`, how they are built from configs, and the null space of a head.
 
-`build` and `Classifier` load on first use, so that `robustfront.models.cost` can be imported without torch.
+`build` and `Classifier` load on first use: a method's file may name them without importing torch.
 """
 
 from importlib import import_module

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from robustfront.config.schema import Normalisation
+from robustfront.config.images import Normalisation
+from robustfront.models.batch_norm import batch_statistics_layers
 
 
 class Classifier(nn.Module):
@@ -39,6 +40,21 @@ class Classifier(nn.Module):
     def segments(self) -> list[nn.Module]:
         """Parts, each from one tensor to one, that may be run twice to save memory; none by default."""
         return []
+
+    @property
+    def folds(self) -> bool:
+        """Whether the network has a folded form: not where each batch makes its batch norms another map."""
+        return type(self).folded is not Classifier.folded and not batch_statistics_layers(self)
+
+    def folded(self, dtype: torch.dtype) -> "Classifier | None":
+        """A copy in eval mode for attacks under autocast to `dtype`; None: there is no such form.
+
+        It gives the same gradients, but for rounding, sooner. Its `features` may be replaced by quicker ones.
+        """
+        return None
+
+    def refold(self, copy: "Classifier") -> None:
+        """Gives a `folded` copy the present weights and statistics, in place: CUDA graphs keep addresses."""
 
     def given(self, condition: Tensor | float) -> "Classifier":
         """The network told `condition`, a value per image (B,) or one for all; itself if it takes none."""

@@ -1,9 +1,10 @@
 """Networks that are told something beside the image: one network for many trade-offs (Wang et al. 2020)."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from robustfront.models.classifier import Classifier
+from robustfront.models.view import View
 
 
 class Conditional(Classifier):
@@ -22,28 +23,14 @@ class Conditional(Classifier):
         return _Given(self, condition)
 
 
-class _Given(Classifier):
-    """A view of a conditional network: its parameters, buffers and mode, and a condition."""
+class _Given(View):
+    """A conditional network, and a condition."""
+
+    network: Conditional
 
     def __init__(self, network: Conditional, condition: Tensor | float) -> None:
-        nn.Module.__init__(self)  # the normalisation is the network's
-        self.network, self.condition = network, condition
-        self.training = network.training
-
-    @property
-    def mean(self) -> Tensor:  # type: ignore[override]
-        return self.network.mean
-
-    @property
-    def std(self) -> Tensor:  # type: ignore[override]
-        return self.network.std
-
-    @property
-    def head(self) -> nn.Linear:  # type: ignore[override]
-        return self.network.head
-
-    def segments(self) -> list[nn.Module]:
-        return self.network.segments()
+        super().__init__(network)
+        self.condition = condition
 
     def features(self, x: Tensor) -> Tensor:
         condition = torch.as_tensor(self.condition, dtype=x.dtype, device=x.device)

@@ -2,23 +2,29 @@
 
 from pathlib import Path
 
-from robustfront.config.schema import Model, Normalisation
+from robustfront.config.images import Normalisation
+from robustfront.config.networks import NetworkConfig
+from robustfront.config.registry import resolve
 from robustfront.errors import ConfigError
+from robustfront.models.batch_norm import forget_statistics
 from robustfront.models.classifier import Classifier
-from robustfront.models.preact_resnet import PreActResNet
-from robustfront.models.pretrained import load_imagenet
 from robustfront.models.weights import load_into
 
 
 def build(
-    model: Model, *, channels: int, classes: int, normalisation: Normalisation, weights: Path | None = None
+    model: NetworkConfig,
+    *,
+    channels: int,
+    classes: int,
+    normalisation: Normalisation,
+    weights: Path | None = None,
 ) -> Classifier:
-    """A network on the CPU, in train mode.
+    """A network on the CPU, in train mode, with the statistics that it has once it is trained.
 
     Its weights are those of the file `weights`, if given; otherwise the initial ones: drawn from torch's
-    global generator, the backbone then filled from ImageNet if the config says so.
+    global generator, then filled with pretrained ones as far as the config says so.
 
-    Raises ConfigError (normalisation of another number of channels, no such pretrained network), DataError
+    Raises ConfigError (normalisation of another number of channels, a builder that does not exist), DataError
     (pretrained weights cannot be had), ArtefactError (`weights` is missing, damaged or of another model).
     """
     if len(normalisation.mean) != channels:
@@ -26,9 +32,14 @@ def build(
             f"normalisation: has {len(normalisation.mean)} channels but the images have {channels}; "
             "give one mean and one std per channel"
         )
-    classifier = PreActResNet(model, channels=channels, classes=classes, normalisation=normalisation)
+    build_network = resolve(model.built_by, type(model))
+    classifier: Classifier = build_network(
+        model, channels=channels, classes=classes, normalisation=normalisation
+    )
+    if model.looks_at_batches:
+        forget_statistics(classifier)
     if weights is not None:
         load_into(classifier, weights)
-    elif model.pretrained == "imagenet":
-        load_imagenet(classifier)
+    elif model.pretrained is not None and model.pretrained_by is not None:
+        resolve(model.pretrained_by, type(model))(classifier)
     return classifier

@@ -19,12 +19,14 @@ uniform in +-1/sqrt(fan_in), batch norm 1 and 0. It draws from torch's global ge
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from robustfront.config import schema
+from robustfront.config import networks
+from robustfront.config.images import Normalisation
+from robustfront.config.networks.preact_resnet import BLOCKS
 from robustfront.models.classifier import Classifier
-from robustfront.models.cost import BLOCKS
 
 
 def _conv(inputs: int, outputs: int, size: int, stride: int) -> nn.Conv2d:
@@ -67,7 +69,7 @@ class PreActResNet(Classifier):
     """The network that `config` describes, freshly initialised; `config.pretrained` is `build`'s business."""
 
     def __init__(
-        self, config: schema.PreActResNet, *, channels: int, classes: int, normalisation: schema.Normalisation
+        self, config: networks.PreActResNet, *, channels: int, classes: int, normalisation: Normalisation
     ) -> None:
         super().__init__(normalisation)
         widths = [config.width * factor for factor in (1, 1, 2, 4, 8)]
@@ -83,6 +85,17 @@ class PreActResNet(Classifier):
 
     def segments(self) -> list[nn.Module]:
         return [module for module in self.modules() if isinstance(module, Block)]
+
+    def folded(self, dtype: torch.dtype) -> "PreActResNet":
+        from robustfront.models.folded import fold  # which imports this module
+
+        return fold(self, dtype)
+
+    def refold(self, copy: Classifier) -> None:
+        from robustfront.models.folded import refresh
+
+        assert isinstance(copy, PreActResNet)
+        refresh(copy, self)
 
     def features(self, x: Tensor) -> Tensor:
         h: Tensor = self.stages(self.stem(self.normalise(x)))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from robustfront.errors import DataError
+from robustfront.models.batch_norm import STATISTICS, batch_statistics_layers
 from robustfront.models.preact_resnet import PreActResNet
 
 IMAGENET = "resnetv2_18.ra4_e3600_r224_in1k"
@@ -39,6 +40,8 @@ def load_imagenet(network: PreActResNet) -> None:
     state = translate(_download())
     if network.norm is None:
         state = {name: tensor for name, tensor in state.items() if not name.startswith("norm.")}
+    if batch_statistics_layers(network):
+        state = {name: tensor for name, tensor in state.items() if not name.endswith(STATISTICS)}
     wanted = {name for name in network.state_dict() if not name.startswith(FROM_SCRATCH)}
     if state.keys() != wanted:
         raise DataError(

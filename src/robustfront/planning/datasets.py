@@ -1,29 +1,8 @@
 """What is known of a data set before it is there: its shape and sizes, and whether the config fits them."""
 
-from dataclasses import dataclass
-
+from robustfront.config.datasets.base import Dataset, Shape
 from robustfront.config.evaluations import SplitName
-from robustfront.config.schema import Dataset
 from robustfront.errors import ConfigError
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Channels, side in pixels, classes, and the sizes of the official parts of a data set."""
-
-    channels: int
-    size: int
-    classes: int
-    train: int
-    test: int
-
-
-SHAPES = {
-    "digits": Shape(1, 8, 10, 1797, 0),
-    "mnist": Shape(1, 28, 10, 60000, 10000),
-    "cifar10": Shape(3, 32, 10, 50000, 10000),
-    "svhn": Shape(3, 32, 10, 73257, 26032),
-}
 
 
 def train_images(dataset: Dataset) -> int | None:
@@ -50,13 +29,13 @@ def split_images(dataset: Dataset, split: SplitName) -> int | None:
 
 def check(dataset: Dataset, where: str) -> None:
     """ConfigError if the config cannot fit the data. `where`: its file and key."""
-    if dataset.source == "npz" and dataset.path is None:
-        raise ConfigError(f"{where}.path: missing; source npz needs the file with your images")
-    if dataset.source == "digits" and dataset.path is not None:
-        raise ConfigError(f"{where}.path: digits come with scikit-learn; remove it")
+    if dataset.of_the_user and dataset.path is None:
+        raise ConfigError(f"{where}.path: missing; source {dataset.source} needs the file with your images")
+    if dataset.come_with is not None and dataset.path is not None:
+        raise ConfigError(f"{where}.path: {dataset.source} come with {dataset.come_with}; remove it")
     if dataset.checksums is not None and dataset.path is None:
         raise ConfigError(f"{where}.checksums: they are for your own files; give their folder as path")
-    shape, channels = SHAPES.get(dataset.source), len(dataset.normalisation.mean)
+    shape, channels = dataset.shape, dataset.channels
     if shape is not None and channels != shape.channels:
         raise ConfigError(
             f"{where}.normalisation: has {channels} channel(s), {dataset.source} images have {shape.channels}"
@@ -82,7 +61,7 @@ def _check_splits(dataset: Dataset, official: Shape, where: str) -> None:
 
 def _official(dataset: Dataset) -> Shape | None:
     """Sizes, unless the files are the user's: then only they know."""
-    return SHAPES.get(dataset.source) if dataset.checksums is None else None
+    return dataset.shape if dataset.checksums is None else None
 
 
 def _held_out(dataset: Dataset) -> int:

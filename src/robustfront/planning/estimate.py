@@ -1,36 +1,19 @@
 """What a plan will cost, in closed form: time from arithmetic, memory and disk from sizes. Nothing is run."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from robustfront.config.analyses import Analysis, LandscapeAnalysis, NullSpaceAnalysis, PathAnalysis
-from robustfront.config.evaluations import (
-    AutoAttackEvaluation,
-    CleanEvaluation,
-    Evaluation,
-    MaskingEvaluation,
-    PGDEvaluation,
-)
+from robustfront.config.evaluations import Evaluation
 from robustfront.config.identity import restored
 from robustfront.config.schema import Dataset
-from robustfront.models import cost
-from robustfront.planning.datasets import SHAPES, split_images, test_images, train_images
+from robustfront.planning.datasets import split_images, test_images, train_images
 from robustfront.planning.plan import Plan, PlannedRun
-
-AUTOATTACK_UNITS = {"standard": 9798, "plus": 17606, "rand": 8087}
-"""Forward and input-gradient passes of AutoAttack on an image of 10 classes that withstands it (counted)."""
-
-MASKING_IMAGES, MASKING_UNITS = 128, 562
-"""Of the gradient-masking checks: images, and passes on each (PGD-20 four times, PGD-50, Square-300)."""
 
 START_SECONDS = 4
 """What a job takes besides its arithmetic: a process, its imports, files (measured: 3 to 5 on two cores)."""
 
 REPORT_SECONDS, CURVES_SECONDS = 30, 1.3
 """Of a study's notebook and page; of each run's training curves (measured on one core)."""
-
-ACTIVATION_BYTES = 0.35
-"""Kept for a backward pass, per FLOP of a forward pass and times the width (measured: 0.21 to 0.33, float32).
-The FLOP that an activation takes are proportional to the channels below it, so the width divides."""
 
 WEIGHT_COPIES = 7
 """In memory: weights, gradients, those before the step, momentum, average, the best ones so far, and a
@@ -39,13 +22,13 @@ checkpoint being written."""
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run takes. None where that depends on files of the user's own."""
+    """What a run takes. None where that depends on files of the user's own, or nobody knows."""
 
     run: PlannedRun
     train_seconds: float | None
     evaluation_seconds: float | None
     memory_bytes: float | None
-    disk_bytes: float
+    disk_bytes: float | None
 
 
 def estimate(plan: Plan) -> list[Cost]:
@@ -53,42 +36,25 @@ def estimate(plan: Plan) -> list[Cost]:
     return [_cost(plan, run) for run in plan.runs.values()]
 
 
-def evaluation_units(evaluation: Evaluation, images: int) -> float:
-    """Passes of an evaluation of a split of so many images, all withstanding: the most it can cost."""
-    seen = min(images, evaluation.samples or images)
-    match evaluation.attack:
-        case PGDEvaluation(steps=steps, restarts=restarts):
-            return seen * 2 * steps * restarts
-        case AutoAttackEvaluation(version=version):
-            return seen * AUTOATTACK_UNITS[version]
-        case MaskingEvaluation():
-            return min(images, MASKING_IMAGES) * MASKING_UNITS
-        case CleanEvaluation():
-            return images
+def evaluation_units(evaluation: Evaluation, images: int) -> float | None:
+    """Passes of an evaluation of a split of so many images, all withstanding: the most it can cost.
+
+    None for an attack of which nobody knows.
+    """
+    return evaluation.attack.passes(min(images, evaluation.samples or images))
 
 
 def analysis_seconds(plan: Plan) -> float:
-    """Arithmetic of all analyses of the plan, data of unknown size left out."""
+    """Arithmetic of all analyses of the plan, left out where nobody knows."""
     total = 0.0
     for run_id, analysis_id in plan.analysis_jobs:
         config, dataset = plan.runs[run_id].config, plan.runs[run_id].config.dataset
-        shape, images = SHAPES.get(dataset.source), test_images(dataset)
+        shape, images = dataset.shape, test_images(dataset)
         if shape is not None and images is not None:
             sizes = {"channels": shape.channels, "size": shape.size, "classes": shape.classes}
-            units = analysis_units(plan.analyses[analysis_id].config, images)
-            total += units * cost.forward_flops(config.model, **sizes)
+            passes = plan.analyses[analysis_id].config.passes(images) or 0
+            total += passes * (config.model.forward_flops(**sizes) or 0)
     return total / (plan.throughput.gflops * 1e9)
-
-
-def analysis_units(analysis: Analysis, images: int) -> float:
-    """Passes of an analysis of one run, with `images` test images to choose from."""
-    match analysis:
-        case LandscapeAnalysis(points=points):  # two surfaces and a gradient
-            return min(images, analysis.images) * (2 * points**2 + 2)
-        case NullSpaceAnalysis(attack=attack):  # features and logits of two models, two attacks
-            return min(images, analysis.images) * (5 + 2 * 2 * attack.steps * attack.restarts)
-        case PathAnalysis(points=points, attack=attack):  # a surface, two ways and the features along them
-            return points**2 + 2 * 2 * attack.steps + 2 * (attack.steps + 2) + 1
 
 
 def overhead_seconds(plan: Plan) -> float:
@@ -99,7 +65,7 @@ def overhead_seconds(plan: Plan) -> float:
 
 def image_bytes(dataset: Dataset) -> int | None:
     """Size of the image store: a byte per value, and two 8-byte integers per image."""
-    shape, train, test = SHAPES.get(dataset.source), train_images(dataset), test_images(dataset)
+    shape, train, test = dataset.shape, train_images(dataset), test_images(dataset)
     if shape is None or train is None or test is None:
         return None
     images = train + dataset.splits.validation + test
@@ -109,33 +75,43 @@ def image_bytes(dataset: Dataset) -> int | None:
 def _cost(plan: Plan, run: PlannedRun) -> Cost:
     config, dataset = run.config, run.config.dataset
     training, validation = config.training, config.training.validation
-    shape = SHAPES.get(dataset.source)
-    size = {"channels": len(dataset.normalisation.mean), "classes": shape.classes if shape else 10}
-    weights = 4 * cost.parameters(config.model, **size)
+    shape = dataset.shape
+    size = {"channels": dataset.channels, "classes": shape.classes if shape else 10}
+    parameters = config.model.parameters(**size)
+    weights = None if parameters is None else 4 * parameters
     train, test, stored = train_images(dataset), test_images(dataset), image_bytes(dataset)
     if shape is None or train is None or test is None or stored is None:
         return Cost(run, None, None, None, weights)
+    forward = config.model.forward_flops(size=shape.size, **size)
+    kept = config.model.activation_bytes(size=shape.size, **size)
     method = plan.methods[config.method].method
     params = restored(method.Params, config.params)
-    forward = cost.forward_flops(config.model, size=shape.size, **size)
     judging = 1 + (2 * validation.attack.steps * validation.attack.restarts if validation.attack else 0)
     per_validation_image = judging / validation.every + method.validation_units(params)
     epoch = (
         train * method.replays(params) * method.units(params)
         + dataset.splits.validation * per_validation_image
     )
-    evaluation = sum(
+    evaluation = _total(
         evaluation_units(wanted, split_images(dataset, wanted.split) or 0)
         for wanted in plan.evaluations[run.id].values()
     )
     batches = 2 if method.budget == "adversarial" else 1  # clean and adversarial images, before one backward
-    activations = batches * training.batch_size * forward * ACTIVATION_BYTES / config.model.width
     copies = WEIGHT_COPIES + len(method.averages(params))
     second = plan.throughput.gflops * 1e9
     return Cost(
         run,
-        train_seconds=training.epochs * epoch * forward / second,
-        evaluation_seconds=evaluation * forward / second,
-        memory_bytes=activations + copies * weights + stored,
+        train_seconds=None if forward is None else training.epochs * epoch * forward / second,
+        evaluation_seconds=None if forward is None or evaluation is None else evaluation * forward / second,
+        memory_bytes=None
+        if kept is None or weights is None
+        else batches * training.batch_size * kept + copies * weights + stored,
         disk_bytes=weights,
     )
+
+
+def _total(units: Iterable[float | None]) -> float | None:
+    """The sum; None if one of them is not known."""
+    found = list(units)
+    known = [each for each in found if each is not None]
+    return sum(known) if len(known) == len(found) else None

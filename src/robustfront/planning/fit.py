@@ -1,27 +1,32 @@
 """Whether networks, budgets and evaluations fit the data they get, as far as sizes are known beforehand."""
 
-import math
 from collections.abc import Iterable
 
-from robustfront.config.analyses import PathAnalysis
-from robustfront.config.evaluations import SplitName
+from robustfront.config.evaluations import SplitName, Suite
 from robustfront.config.experiment import Scale
-from robustfront.config.schema import Dataset, Model, Training
+from robustfront.config.networks import NetworkConfig
+from robustfront.config.schema import Dataset, Training
 from robustfront.errors import ConfigError
-from robustfront.planning.datasets import SHAPES, split_images, train_images
+from robustfront.planning.datasets import split_images, train_images
+from robustfront.planning.study import PlannedRun
 
 
-def check_null_space(model: Model, dataset: Dataset, where: str, needed_by: str) -> None:
+def check_null_space(model: NetworkConfig, dataset: Dataset, where: str, needed_by: str) -> None:
     """ConfigError if a head of full rank on the network's features cannot have a null space."""
-    shape = SHAPES.get(dataset.source)
-    if shape is None or model.feature_count > shape.classes:
+    shape, features = dataset.shape, model.feature_count
+    if features == 0:
+        raise ConfigError(
+            f"{where}: model.arch = '{model.arch}': gives logits alone, and {needed_by} needs its features; "
+            "choose another network"
+        )
+    if shape is None or features is None or features > shape.classes:
         return
-    key, value, least = "width", model.width, math.ceil((shape.classes + 1) / 8)
-    if model.hidden is not None:
-        key, value, least = "hidden", model.hidden, shape.classes + 1
+    key, advice = f"arch = '{model.arch}'", "choose a network with more features than classes"
+    if wider := model.widening(shape.classes + 1):
+        key, advice = f"{wider[0]} = {getattr(model, wider[0])}", f"use {wider[1]} or more"
     raise ConfigError(
-        f"{where}: model.{key} = {value}: its head maps {model.feature_count} features to {shape.classes} "
-        f"classes and has no null space, which {needed_by} needs; use {least} or more"
+        f"{where}: model.{key}: its head maps {features} features to {shape.classes} classes and has no null "
+        f"space, which {needed_by} needs; {advice}"
     )
 
 
@@ -40,6 +45,30 @@ def check_batches(training: Training, dataset: Dataset, where: str) -> None:
         )
 
 
+def check_suites(suites: Iterable[Suite], run: PlannedRun, where: str) -> None:
+    """ConfigError if a run's network cannot be attacked image by image, and a suite does not allow for it."""
+    for suite in suites:
+        if run.config.model.looks_at_batches and not suite.whole_batches:
+            raise _looks_at_batches(
+                run, f"{where}.suites.{suite.name}.whole_batches = false", "set it to true for marked numbers"
+            )
+
+
+def check_analysis(name: str, run: PlannedRun, where: str) -> None:
+    """ConfigError if a run's network has no answer to an image alone, of which analyses are made."""
+    if run.config.model.looks_at_batches:
+        raise _looks_at_batches(run, f"{where}.analyses.{name}.runs", "leave it out here")
+
+
+def _looks_at_batches(run: PlannedRun, where: str, remedy: str) -> ConfigError:
+    name = run.names[0] if run.names else run.id
+    return ConfigError(
+        f"{where}: the network of run '{name}' has batch norm of kind untracked, so its answer to an image "
+        f"depends on the rest of the batch: {remedy}, or give it model.batch_norm of kind tracked or "
+        "re-estimated"
+    )
+
+
 def check_samples(scale: Scale, datasets: Iterable[Dataset], where: str) -> None:
     """ConfigError if a suite asks for more images than a split has, or an analysis for one beyond."""
     wanted: list[tuple[str, int, int, SplitName]] = [
@@ -48,9 +77,9 @@ def check_samples(scale: Scale, datasets: Iterable[Dataset], where: str) -> None
         for attack, count in suite.samples.items()
     ]
     wanted += [
-        (f"analyses.{name}.image", analysis.image, analysis.image + 1, "test")
+        (f"analyses.{name}.{key}", position, position + 1, "test")
         for name, analysis in scale.analyses.items()
-        if isinstance(analysis, PathAnalysis)
+        for key, position in analysis.positions.items()
     ]
     for dataset in datasets:
         for key, value, needed, split in wanted:

@@ -13,7 +13,7 @@ from robustfront.config.schema import Dataset, Run
 from robustfront.config.studies import pick
 from robustfront.config.validation import did_you_mean
 from robustfront.errors import ConfigError
-from robustfront.methods import Registry, load_methods
+from robustfront.methods import Methods, methods
 from robustfront.planning import fit
 from robustfront.planning.datasets import check
 from robustfront.planning.recipes import Recipe, Recipes
@@ -40,7 +40,7 @@ class Plan:
     scale: str
     note: str
     throughput: Throughput
-    methods: Registry
+    methods: Methods
     studies: dict[str, StudyPlan] = field(default_factory=dict)
     absent: list[str] = field(default_factory=list)
     runs: dict[str, PlannedRun] = field(default_factory=dict)
@@ -76,7 +76,7 @@ def load_plan(
         raise ConfigError(f"{path}: there is no scale {name!r}{did_you_mean(name, params.scales)}")
     pick(studies, params.experiments, params.source)
     plans = _plans(params)  # a mistake in a scale that is not used today is still a mistake
-    plan = plans[name] if not studies else _plan(params, name, plans[name].methods, studies)
+    plan = plans[name] if not studies else _plan(params, name, studies)
     if not plan.studies:
         raise ConfigError(
             f"{path}: no study has a scale {name!r} (asked: {', '.join(plan.absent)}); "
@@ -96,11 +96,10 @@ def _plans(params: Params) -> dict[str, Plan]:
     for experiment in params.experiments.values():
         for key in experiment.own:
             check(experiment.datasets[key], f"{experiment.source}: datasets.{key}")
-    methods = load_methods(params.extensions)
-    return {key: _plan(params, key, methods) for key in params.scales}
+    return {key: _plan(params, key) for key in params.scales}
 
 
-def _plan(params: Params, scale: str, methods: Registry, studies: Sequence[str] | None = None) -> Plan:
+def _plan(params: Params, scale: str, studies: Sequence[str] | None = None) -> Plan:
     frame, recipes = params.scales[scale], Recipes(params, scale, methods)
     plan = Plan(scale, frame.note, frame.throughput, methods)
     for name in pick(studies, params.experiments, params.source):
@@ -125,9 +124,11 @@ def _add_study(plan: Plan, name: str, found: dict[str, Recipe], params: Params) 
         builder.add_runs(found, dataset, seed)
     for key, analysis in settings.analyses.items():
         builder.add_analysis(key, analysis, experiment.entries)
-    for run in study.runs:
-        plan.evaluations.setdefault(run, {}).update(study.wanted)
-    fit.check_samples(settings, datasets, f"{experiment.source}: scales.{plan.scale}")
+    where = f"{experiment.source}: scales.{plan.scale}"
+    for run in study.runs.values():
+        fit.check_suites(settings.suites.values(), run, where)
+        plan.evaluations.setdefault(run.id, {}).update(study.wanted(run.id))
+    fit.check_samples(settings, datasets, where)
 
 
 @dataclass
@@ -188,6 +189,7 @@ class _Builder:
         for dataset, run_name in itertools.product(self.study.datasets, names):
             for run in self.study.find(run_name, dataset):
                 if run.config.seed == first_seed:
+                    fit.check_analysis(name, run, f"{self.source}: scales.{self.plan.scale}")
                     runs[run.id] = self._start(name, analysis, run, run_name)
         key = analysis_id(name, analysis, self.rank_tolerance)
         self.study.analyses[key] = PlannedAnalysis(key, analysis, runs)

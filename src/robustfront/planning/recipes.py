@@ -8,13 +8,14 @@ from typing import TypeVar
 
 from robustfront.config.experiment import Experiment
 from robustfront.config.layers import Layer, place
+from robustfront.config.networks import NetworkConfig
 from robustfront.config.params import Params
 from robustfront.config.runs import NamedRun, RunEntry
-from robustfront.config.schema import Config, Model, Training
+from robustfront.config.schema import Config, Training
 from robustfront.config.starts import Home, home
 from robustfront.config.validation import did_you_mean, validate
 from robustfront.errors import ConfigError
-from robustfront.methods import Registry
+from robustfront.methods import Methods
 from robustfront.methods.base import Entry
 
 M = TypeVar("M", bound=Config)
@@ -31,7 +32,7 @@ class Recipe:
     wanted: bool
     method: Entry
     params: Config
-    model: Model
+    model: NetworkConfig
     training: Training
     init: str | None
 
@@ -44,7 +45,7 @@ class Recipe:
 class Recipes:
     """The runs of all studies at one scale, each filled in once, whoever names it."""
 
-    def __init__(self, params: Params, scale: str, methods: Registry) -> None:
+    def __init__(self, params: Params, scale: str, methods: Methods) -> None:
         self.experiments, self.scale, self.methods = params.experiments, scale, methods
         self._known: dict[Home, Recipe] = {}
         self._homes: dict[Home, Home] = {}
@@ -118,7 +119,7 @@ def _seen_from(study: str, there: str, name: str | None) -> str | None:
 class _Resolver:
     """Fills in what the runs of a study leave to its scale."""
 
-    def __init__(self, experiment: Experiment, scale: str, methods: Registry) -> None:
+    def __init__(self, experiment: Experiment, scale: str, methods: Methods) -> None:
         self.source, self.where, self.methods = experiment.source, f"scales.{scale}", methods
         self.scale = experiment.scales[scale]
         self.attacking = self.scale.model_dump(include={"threat", "attack"})
@@ -143,28 +144,32 @@ class _Resolver:
             params=validate(entry.method.Params, layers, source=self.source, known=RunEntry.model_fields),
             model=self._model(run),
             training=self._overridden(
-                getattr(self.scale.training, entry.method.budget), "training", run, f".{entry.method.budget}"
+                Training,
+                getattr(self.scale.training, entry.method.budget),
+                "training",
+                run,
+                f".{entry.method.budget}",
             ),
             init=run.entry.init,
         )
-        if parent is not None and parent.model.model_copy(update={"pretrained": None}) != recipe.model:
+        if parent is not None and parent.model.from_scratch != recipe.model:
             raise self._error(
                 run, "model", f"differs from that of '{parent.name}', which the run starts from"
             )
         return recipe
 
-    def _model(self, run: NamedRun) -> Model:
+    def _model(self, run: NamedRun) -> NetworkConfig:
         """The run's network; `pretrained` is for runs that start from no other."""
-        model = self._overridden(self.scale.model, "model", run)
-        return model if run.entry.init is None else model.model_copy(update={"pretrained": None})
+        model = self._overridden(NetworkConfig, self.scale.model, "model", run)
+        return model if run.entry.init is None else model.from_scratch
 
-    def _overridden(self, base: M, key: str, run: NamedRun, part: str = "") -> M:
+    def _overridden(self, kind: type[M], base: M, key: str, run: NamedRun, part: str = "") -> M:
         """The scale's `key` with what the run says differs."""
         layers = [layer.at(key) for layer in run.layers]
         if not any(layer.data for layer in layers):
             return base
         scale = Layer(f"{self.where}.{key}{part}", base.model_dump())
-        return validate(type(base), [scale, *layers], source=self.source)
+        return validate(kind, [scale, *layers], source=self.source)
 
     def _error(self, run: NamedRun, key: str, problem: str) -> ConfigError:
         return ConfigError(f"{place(run.layers, (key,), self.source)}: {problem}")

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from tabulate import tabulate
 
 from robustfront.artefacts import Layout
-from robustfront.methods import Registry
+from robustfront.methods import Methods
 from robustfront.planning.arithmetic import decisions
 from robustfront.planning.estimate import Cost, analysis_seconds, estimate, image_bytes, overhead_seconds
 from robustfront.planning.plan import Plan, PlannedRun
@@ -26,7 +26,7 @@ def render(plan: Plan, results: Path) -> str:
     return "\n".join([*head, "", table, "", *_totals(plan, costs), *measured])
 
 
-def render_methods(methods: Registry) -> str:
+def render_methods(methods: Methods) -> str:
     """Each method's name, source and one-line summary, and its parameters with defaults."""
     blocks = []
     for name, entry in sorted(methods.entries.items()):
@@ -71,13 +71,13 @@ def _state(run: PlannedRun, plan: Plan, layout: Layout) -> str:
 
 def _totals(plan: Plan, costs: list[Cost]) -> list[str]:
     throughput = plan.throughput
-    known = [cost for cost in costs if cost.memory_bytes is not None]
+    known = [cost for cost in costs if cost.train_seconds is not None]
     training = sum(cost.train_seconds or 0 for cost in known)
     evaluation = sum(cost.evaluation_seconds or 0 for cost in known)
     analyses, overhead = analysis_seconds(plan), overhead_seconds(plan)
     seconds = training + evaluation + analyses + overhead
     memory = max((cost.memory_bytes or 0 for cost in known), default=None)
-    disk = sum(cost.disk_bytes for cost in costs)
+    disk = sum(cost.disk_bytes or 0 for cost in costs)
     disk += sum(image_bytes(dataset) or 0 for dataset in plan.datasets.values())
     lines = [
         f"jobs: {len(plan.datasets)} data sets, {len(plan.runs)} trainings, "
@@ -94,7 +94,7 @@ def _totals(plan: Plan, costs: list[Cost]) -> list[str]:
         f"disk: {_size(disk)}, beside downloads",
     ]
     if len(known) < len(costs):
-        lines.append(f"not estimated: {len(costs) - len(known)} run(s) on images of your own")
+        lines.append(f"not estimated: {len(costs) - len(known)} run(s) on images or of networks of your own")
     return lines
 
 

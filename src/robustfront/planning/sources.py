@@ -7,15 +7,18 @@ tree counts, without docstrings: comments and formatting change nothing.
 
 import ast
 import hashlib
+import importlib.util
 import inspect
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import robustfront
+from robustfront.config.evaluations import Evaluation
+from robustfront.config.registry import Kind, beside
 from robustfront.config.schema import Run
-from robustfront.methods.base import Registry
+from robustfront.methods.base import Methods
 
 PACKAGE = "robustfront"
 
@@ -38,57 +41,24 @@ _BESIDE = frozenset(
 """What decides no number, with all below: it finds, keeps, checks or describes them. That images are read
 aright is not its matter either: a record has the checksums of those an artefact was made from."""
 
-_ATTACKS: Mapping[str, tuple[str, ...]] = {
-    "clean": (),
-    "pgd": (),
-    "autoattack": ("attacks.autoattack",),
-    "autoattack of our own": (
-        "attacks.autoattack",
-        "attacks.standard.bfloat16",
-        "attacks.standard.ensemble",
-        "attacks.standard.problem",
-    ),
-    "masking": ("attacks.autoattack", "evaluation.masking"),
-}
-"""Kind of evaluation -> which of the modules that not every one needs it does."""
 
-_ANALYSES: Mapping[str, tuple[str, ...]] = {
-    "landscape": ("analysis.landscape",),
-    "null-space": ("analysis.features", "analysis.theory"),
-    "path": ("analysis.features", "analysis.landscape", "analysis.path"),
-}
-"""Kind of analysis -> which of the modules that not every one needs it does."""
+def training_code(run: Run, methods: Methods) -> str:
+    """The digest of the code that decides the weights of a run; of what is a user's, his own files too."""
+    training = run.training
+    named = (found for kind in (run.model, training.optimizer, training.schedule) for found in _code_of(kind))
+    return code_digest(f"{PACKAGE}.training.session", _home(methods[run.method].method), *named)
 
 
-class _OfKind(Protocol):
-    @property
-    def kind(self) -> str: ...
+def evaluation_code(evaluation: Evaluation, model: Kind) -> str:
+    """The digest of the code that decides the outcome of one attack on a network."""
+    attack = evaluation.attack
+    entries = (*_code_of(attack), *_code_of(model))
+    return code_digest(f"{PACKAGE}.evaluation.session", *entries, without=attack.unused)
 
 
-class _Evaluation(Protocol):
-    @property
-    def attack(self) -> _OfKind: ...
-
-
-def training_code(run: Run, methods: Registry) -> str:
-    """The digest of the code that decides the weights of a run; of a user's method, its own file too."""
-    method = methods[run.method].method
-    name = method.__module__
-    own = name if name.startswith(f"{PACKAGE}.") else Path(inspect.getfile(method))
-    return code_digest(f"{PACKAGE}.training.session", own)
-
-
-def evaluation_code(evaluation: _Evaluation) -> str:
-    """The digest of the code that decides the outcome of one attack. KeyError for a kind we do not have."""
-    kind = evaluation.attack.kind
-    if getattr(evaluation.attack, "engine", "reference") != "reference":
-        kind += " of our own"
-    return _of_kind(f"{PACKAGE}.evaluation.session", kind, _ATTACKS)
-
-
-def analysis_code(analysis: _OfKind) -> str:
-    """The digest of the code that decides the arrays of an analysis. KeyError for a kind we do not have."""
-    return _of_kind(f"{PACKAGE}.analysis.session", analysis.kind, _ANALYSES)
+def analysis_code(analysis: Kind, model: Kind) -> str:
+    """The digest of the code that decides the arrays of an analysis of a network."""
+    return code_digest(f"{PACKAGE}.analysis.session", *_code_of(analysis), *_code_of(model))
 
 
 def code_digest(*entries: str | Path, without: frozenset[str] = frozenset()) -> str:
@@ -97,7 +67,8 @@ def code_digest(*entries: str | Path, without: frozenset[str] = frozenset()) -> 
     `without`: modules that do not count, nor what they alone import.
     """
     found = modules(*entries, without=without)
-    text = "\n".join(f"{name} {source.digest}" for name, source in sorted(found.items()))
+    lines = (f"{_name(module)} {source.digest}" for module, source in found.items())
+    text = "\n".join(sorted(lines))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -119,30 +90,45 @@ class Source:
 
 
 @cache  # the code of a process does not change while it runs
-def modules(*entries: str | Path, without: frozenset[str] = frozenset()) -> Mapping[str, Source]:
-    """Name -> module, of the entries (a file by its name) and all that they import inside the package."""
+def modules(*entries: str | Path, without: frozenset[str] = frozenset()) -> Mapping[str | Path, Source]:
+    """The entries and all that they import inside the package, or of files of others beside them."""
     root = Path(robustfront.__file__).parent
-    found: dict[str, Source] = {}
+    found: dict[str | Path, Source] = {}
     pending = list(entries)
     while pending:
         entry = pending.pop()
-        name = entry.name if isinstance(entry, Path) else entry
-        if name not in found:
-            path = entry if isinstance(entry, Path) else _file(entry, root)
-            found[name] = _source(path, root)
-            pending += [module for module in found[name].imports if module not in without]
-            pending += found[name].beside
+        if entry not in found:
+            found[entry] = _source(entry if isinstance(entry, Path) else _file(entry, root), root)
+            pending += [module for module in found[entry].imports if module not in without]
+            pending += found[entry].beside
     return found
 
 
 _source = cache(Source)
 
 
-def _of_kind(session: str, kind: str, modules_of: Mapping[str, tuple[str, ...]]) -> str:
-    """Of a session and the modules of one kind, without those of the other kinds."""
-    named = {each: {f"{PACKAGE}.{module}" for module in own} for each, own in modules_of.items()}
-    others = frozenset().union(*named.values()) - named[kind]
-    return code_digest(session, *sorted(named[kind]), without=others)
+def _name(module: str | Path) -> str:
+    """Of others' files that in their folder: where it lies decides nothing."""
+    return module.name if isinstance(module, Path) else module
+
+
+def _code_of(kind: Kind) -> Iterator[str | Path]:
+    """Where the code of a registered class stands, and of what it names."""
+    said_by = type(kind)
+    yield _home(said_by)
+    for module in (place.rpartition(":")[0] for place in kind.named):
+        if module.startswith("."):
+            yield beside(module, said_by)
+        elif module.startswith(f"{PACKAGE}."):
+            yield module
+        elif module and (spec := importlib.util.find_spec(module)) and spec.origin:
+            yield Path(spec.origin)
+
+
+def _home(registered: type) -> str | Path:
+    """Its module, if that is ours; else the file."""
+    name = registered.__module__
+    return name if name.startswith(f"{PACKAGE}.") else Path(inspect.getfile(registered))
 
 
 # ------------------------------------------------------------------------------------------------ imports

@@ -47,25 +47,32 @@ class StudyPlan:
     datasets: dict[str, Dataset]
     runs: dict[str, PlannedRun] = field(default_factory=dict)
     analyses: dict[str, PlannedAnalysis] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.evaluations: dict[str, dict[str, tuple[str, Evaluation]]] = {
-            name: {key: (evaluation_id(found), found) for key, found in of_suite(suite).items()}
-            for name, suite in self.suites.items()
-        }
+    _evaluations: dict[tuple[bool, float | None], dict[str, dict[str, tuple[str, Evaluation]]]] = field(
+        default_factory=dict
+    )
 
     @property
     def suites(self) -> dict[str, Suite]:
         return self.settings.suites
 
-    @property
-    def wanted(self) -> dict[str, Evaluation]:
-        """Id -> evaluation: all that the suites ask of each run."""
-        return dict(found for of_suite in self.evaluations.values() for found in of_suite.values())
+    def evaluations(self, run_id: str) -> dict[str, dict[str, tuple[str, Evaluation]]]:
+        """Suite -> the name of an attack there -> (its id, what it is for this run)."""
+        network = self.runs[run_id].config.model
+        key = network.looks_at_batches, network.usual
+        if key not in self._evaluations:  # most runs are alike
+            self._evaluations[key] = {
+                name: {attack: (evaluation_id(one), one) for attack, one in of_suite(suite, network).items()}
+                for name, suite in self.suites.items()
+            }
+        return self._evaluations[key]
 
-    def evaluation_id(self, suite: str, name: str) -> str:
-        """Of the attack that a suite calls `name`, or of its `clean` or `masking`. KeyError if none."""
-        return self.evaluations[suite][name][0]
+    def wanted(self, run_id: str) -> dict[str, Evaluation]:
+        """Id -> evaluation: all that the suites ask of a run."""
+        return dict(found for suite in self.evaluations(run_id).values() for found in suite.values())
+
+    def evaluation_id(self, run_id: str, suite: str, evaluation: str) -> str:
+        """Of the attack that a suite calls `evaluation`, or of its `clean` or `masking`. KeyError if none."""
+        return self.evaluations(run_id)[suite][evaluation][0]
 
     def find(self, name: str, dataset_id: str) -> list[PlannedRun]:
         """The runs the study calls `name` on that data set, one per seed; empty if the scale has none."""

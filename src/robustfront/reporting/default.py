@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from robustfront.config.evaluations import AutoAttackEvaluation, EvaluationAttack, Suite, views
+from robustfront.config.attacks import EvaluationAttack
+from robustfront.config.evaluations import Suite, views
 from robustfront.reporting import fronts
 from robustfront.reporting.columns import Column
 from robustfront.reporting.drawing import BLUE, GREEN, GREY, ORANGE, SKY, VERMILION, nothing_to_draw
@@ -59,10 +60,10 @@ def front(results: Results) -> Figure:
 
 
 def strongest(suite: Suite) -> str | None:
-    """AutoAttack, else the ascent of most steps, all its restarts counted; None without any attack."""
+    """AutoAttack, else the attack of most passes, all its restarts counted; None without any attack."""
 
-    def strength(attack: EvaluationAttack) -> float:
-        return float("inf") if isinstance(attack, AutoAttackEvaluation) else attack.steps * attack.restarts
+    def strength(attack: EvaluationAttack) -> tuple[bool, float]:
+        return attack.kind == "autoattack", attack.passes(1) or 0
 
     return max(suite.attacks, key=lambda name: strength(suite.attacks[name]), default=None)
 
@@ -78,7 +79,7 @@ SECTIONS: Sequence[Section] = (
         "front",
         "Accuracy against robustness",
         front,
-        text="Under the strongest attack of each suite: AutoAttack, else the PGD of most steps. Up and right "
+        text="Under the strongest attack of each suite: AutoAttack, else the one of most steps. Up and right "
         "is better. Colour: the method; hollow: a gradient-masking check failed; bars: 95 % intervals.",
         alt="Scatter plots of clean accuracy against accuracy under the strongest attack, a panel for each "
         "data set and suite, a point per run. The numbers are those of the table above.",

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from robustfront.config.quantities import parse_fraction
+from robustfront.config.quantities import length, parse_fraction
 from robustfront.config.studies import Expected
-from robustfront.reporting import naming, wording
+from robustfront.reporting import naming
 
 if TYPE_CHECKING:
     from robustfront.reporting.planned import PlannedRun, StudyPlan
@@ -184,7 +184,7 @@ def _words(value: Any) -> str:
         case bool():
             return "yes" if value else "no"
         case float():
-            return wording.length(value)
+            return length(value)
         case list() | tuple():
             return f"({', '.join(map(_words, value))})"
         case Mapping():

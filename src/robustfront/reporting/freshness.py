@@ -62,12 +62,12 @@ def result_files(plan: StudyPlan, layout: Layout) -> Iterator[Path]:
     """
     for dataset in plan.datasets:
         yield layout.dataset(dataset) / "manifest.json"
-    evaluations = {
-        plan.evaluation_id(name, evaluation)
-        for name, suite in plan.suites.items()
-        for evaluation in of_suite(suite)
-    }
     for run in plan.runs:
+        evaluations = {
+            plan.evaluation_id(run, name, evaluation)
+            for name, suite in plan.suites.items()
+            for evaluation in of_suite(suite)
+        }
         for name in ("manifest.json", "failure.json"):
             yield layout.run(run) / name
         for evaluation in sorted(evaluations):

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from robustfront.reporting.drawing import BLACK, nothing_to_draw, styled
 from robustfront.reporting.panels import accuracy, panels, size
 from robustfront.reporting.tables import Table
+from robustfront.reporting.wording import WHOLE
 
 _MARKERS = "os^DvPXp"
 NAMED = 12
@@ -103,6 +104,8 @@ def _handles(table: Table, families: Sequence[Family], names: Mapping[str, str])
     """A column per family, padded to equal length, because matplotlib fills legends column by column."""
     rows = table.frame.drop_duplicates("run").set_index("run")
     labels = dict(rows[next(iter(table.spec.labels))]) | dict(names)
+    looking = set(table.frame.loc[table.frame["batches"] != "", "run"])
+    labels |= {run: f"{labels[run]} {WHOLE}" for run in looking}
     named = [_among(family.runs, rows.index) for family in families]
     height = max((len(runs) for runs in named if len(runs) <= NAMED), default=0)
     masked, handles = (table.frame["masking"] == "failed").any(), list[Line2D]()

@@ -23,13 +23,20 @@ UNKNOWN = "not recorded"
 
 @dataclass(frozen=True)
 class Verdict:
-    """The gradient-masking checks of one model in one suite; `checks` are (name, passed, detail)."""
+    """The gradient-masking checks of one model in one suite; `checks` are (name, passed, detail).
 
-    checks: list[tuple[str, bool, str]]
+    `passed` is None where a check does not apply to the model.
+    """
+
+    checks: list[tuple[str, bool | None, str]]
 
     @property
     def failed(self) -> list[str]:
-        return [name for name, passed, _ in self.checks if not passed]
+        return [name for name, passed, _ in self.checks if passed is False]
+
+    @property
+    def passed(self) -> int:
+        return sum(passed is True for _, passed, _ in self.checks)
 
 
 @dataclass(frozen=True)
@@ -132,16 +139,15 @@ def _facts(plan: StudyPlan, results: Results) -> dict[str, str]:
 
 def _evaluating(plan: StudyPlan, results: Results) -> float:
     """Seconds that all evaluations took; one that several suites show counts once."""
-    places = {
-        plan.evaluation_id(name, evaluation): (name, evaluation)
-        for name, suite in plan.suites.items()
-        for evaluation in of_suite(suite)
-    }
-    return sum(
-        float(results.evaluated(run, *place).get("seconds") or 0)
-        for run in plan.runs
-        for place in places.values()
-    )
+    total = 0.0
+    for run in plan.runs:
+        places = {
+            plan.evaluation_id(run, name, evaluation): (name, evaluation)
+            for name, suite in plan.suites.items()
+            for evaluation in of_suite(suite)
+        }
+        total += sum(float(results.evaluated(run, *one).get("seconds") or 0) for one in places.values())
+    return total
 
 
 def _run_facts(plan: StudyPlan, run: PlannedRun, record: Mapping[str, Any]) -> dict[str, str]:
@@ -150,13 +156,14 @@ def _run_facts(plan: StudyPlan, run: PlannedRun, record: Mapping[str, Any]) -> d
     start = f"run {' = '.join(parent.names) or parent.id}" if parent else record.get("initial_weights")
     kept, seconds, speed = (record.get(key) for key in ("selected_epoch", "seconds", "images_per_second"))
     memory = record.get("peak_memory_bytes")
+    unusual = any(other.config.model.statistics.kind != "tracked" for other in plan.runs.values())
     return {
         "starts from": start or UNKNOWN,
         "kept epoch": f"{kept} of {run.config.training.epochs}" if kept else UNKNOWN,
         "training steps": wording.duration(seconds) if seconds else UNKNOWN,
         "images/s": f"{speed:,.0f}" if speed else UNKNOWN,
         "peak memory": wording.size(memory) if memory else UNKNOWN,
-    }
+    } | ({"batch norm": wording.batch_norm(run.config.model.statistics)} if unusual else {})
 
 
 def _dataset(dataset: Dataset, stored: Mapping[str, Any], published_as: str) -> str:

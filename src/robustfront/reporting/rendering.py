@@ -13,6 +13,7 @@ from robustfront.config.evaluations import CLEAN
 from robustfront.reporting.cells import SUMMED
 from robustfront.reporting.markup import template
 from robustfront.reporting.tables import NOT_PRINTED, NOT_RUN, PUBLISHED, REPRODUCED, Table, TableSpec
+from robustfront.reporting.wording import WHOLE
 
 FAILED = "†"
 MISSING = "–"
@@ -129,13 +130,17 @@ def _heading(table: pd.DataFrame, source: str) -> str:
 
 
 def _column(part: pd.DataFrame, of_source: pd.DataFrame) -> Cell:
-    """`pgd-20 (n = 360)`: the attack and on how many test images; the heading where that would not tell."""
+    """`pgd-20 (n = 360)`: the attack and on how many images; the heading where that would not tell.
+
+    Images of another split than the test images are named: `(n = 360 train)`.
+    """
     counts = sorted(part["n"].dropna().unique())
     images = "–".join(str(n) for n in dict.fromkeys([counts[0], counts[-1]])) if counts else ""
     name, heading = part[["attack", "heading"]].iloc[0]
     alone = of_source.loc[of_source["attack"] == name, "column"].nunique() == 1
     shown = name if name and alone and part["source"].iloc[0] != PUBLISHED else heading
-    return Cell(shown, f"(n = {images})" if images else "")
+    other = {*part["split"]} - {"", "test"}
+    return Cell(shown, f"(n = {' '.join([images, *other])})" if images else "")
 
 
 def _number(line: Mapping[Hashable, Any]) -> Cell:
@@ -150,7 +155,7 @@ def _number(line: Mapping[Hashable, Any]) -> Cell:
     if line["seeds"] > 1:
         interval = f"± {(high - low) / 2:.{digits}f}"
     mark = FAILED if line["masking"] == "failed" and line["attack"] != CLEAN else ""
-    return Cell(value, interval, mark)
+    return Cell(value, interval, mark + (WHOLE if line["batches"] else ""))
 
 
 def _seeds(ours: pd.DataFrame) -> Cell:
@@ -171,26 +176,33 @@ def _seeds(ours: pd.DataFrame) -> Cell:
 def _notes(table: pd.DataFrame) -> list[str]:
     reproduced = table[table["status"] == REPRODUCED]
     notes = []
-    threats = table[["source", "suite", "space", "threat"]].drop_duplicates()
-    for source, suite, space, threat in threats.itertuples(index=False):
+    threats = table[["source", "suite", "space", "threat", "split"]].drop_duplicates()
+    for source, suite, space, threat, split in threats.itertuples(index=False):
         if source != PUBLISHED:
-            notes.append(f"{space.capitalize()} space (suite {suite}): {threat}.")
+            images = "" if split == "test" else f", {split} images"
+            notes.append(f"{space.capitalize()} space (suite {suite}{images}): {threat}.")
         elif threat:
             notes.append(f"Published: {threat}.")
     if (reproduced.groupby("source")["n"].nunique() > 1).any():
         notes.append(
-            "n differs between attacks: a smaller n is a part of the same test images, drawn with the shares "
+            "n differs between attacks: a smaller n is a part of the same images, drawn with the shares "
             "of their classes and the same for every model. Columns of different n differ by chance, too; "
             "whether AutoAttack is weaker than PGD is checked on the images that both saw."
         )
     if (reproduced["interval"] == SUMMED).any():
         notes.append("Of numbers made of others: an interval as wide as theirs together, 95 % or more.")
     if (reproduced["seeds"] == 1).any():
-        notes.append("[low, high]: Wilson 95 % interval over the test images of one seed.")
+        notes.append("[low, high]: Wilson 95 % interval over the images of one seed.")
     if (reproduced["seeds"] > 1).any():
         notes.append("±: half-width of the Student-t 95 % interval over seeds.")
     if (reproduced["masking"] == "failed").any():
         notes.append(f"{FAILED}: a gradient-masking check failed, so the true robust error may be higher.")
+    for size in reproduced.loc[reproduced["batches"] != "", "batches"].unique():
+        notes.append(
+            f"{WHOLE}: the network normalises by the batch, so its answer to an image depends on the others: "
+            f"attacked and judged in whole batches of {size}, all images of a batch together (AutoAttack "
+            "finds x' beside other images than it is judged beside). Not comparable with other numbers."
+        )
     if (table["status"] == NOT_RUN).any():
         notes.append(f"{MISSING}: {NOT_RUN}; the published numbers are kept.")
     notes += [f"{MISSING}: {status}; {what}" for status, what in _STATES.items() if _occurs(table, status)]
@@ -246,7 +258,7 @@ def latex_text(text: str) -> str:
     for character in "&%$#_{}":
         text = text.replace(character, f"\\{character}")
     commands = {"L∞": r"$L_\infty$", "β": r"$\beta$", "ε": r"$\varepsilon$", "±": r"$\pm$", "−": "$-$"}
-    commands |= {"→": r"$\to$", FAILED: r"$^\dagger$", MISSING: "--"}
+    commands |= {"→": r"$\to$", FAILED: r"$^\dagger$", WHOLE: r"$^\ddagger$", MISSING: "--"}
     for character, command in commands.items():
         text = text.replace(character, command)
     return text

@@ -15,7 +15,16 @@ import pandas as pd
 from robustfront.analysis import records
 from robustfront.artefacts import Layout
 from robustfront.checksums import read_record
-from robustfront.config.evaluations import CLEAN, MASKING, WORST_CASE, of_suite, views
+from robustfront.config.evaluations import (
+    CLEAN,
+    MASKING,
+    WORST_CASE,
+    Network,
+    of_suite,
+    other_conditions,
+    told,
+    views,
+)
 from robustfront.errors import ArtefactError
 from robustfront.evaluation import outcomes
 from robustfront.evaluation.comparisons import autoattack_not_above_pgd
@@ -105,19 +114,21 @@ class Results(StudyView):
     def rate(self, run_id: str, suite: str, attack: str) -> Rate | None:
         """How many images fell to a shown attack of a suite, or to any (`worst-case`); None if missing.
 
-        `worst-case` is over the images that all attacks saw.
+        `worst-case` is over the images that all attacks saw, and over what is judged at the suite's own
+        condition.
         """
         if attack == WORST_CASE:
             fallen = self.fell(run_id, suite, attack)
             return None if fallen is None else _rate(outcomes.rate(fallen))
-        evaluation, outcome = views(self.suites[suite])[attack]
+        evaluation, outcome = views(self.suites[suite], self._network(run_id))[attack]
         return _rate(self.evaluated(run_id, suite, evaluation).get("outcomes", {}).get(outcome))
 
     def fell(self, run_id: str, suite: str, attack: str) -> "pd.Series[bool] | None":
         """Whether each image fell, by sample; None if that is missing or damaged."""
-        shown = views(self.suites[suite])
+        shown = views(self.suites[suite], self._network(run_id))
         if attack == WORST_CASE:
-            attacks = [name for name in shown if name != CLEAN] or [CLEAN]
+            others = {CLEAN, *other_conditions(self.suites[suite])}
+            attacks = [name for name in shown if name not in others] or [CLEAN]
             fallen = [self.fell(run_id, suite, name) for name in attacks]
             known = [each for each in fallen if each is not None]
             return outcomes.worst_case(known) if len(known) == len(fallen) else None
@@ -134,12 +145,24 @@ class Results(StudyView):
         rows = self._rows(run_id, suite, CLEAN)
         return 0 if rows is None else rows["label"].nunique()
 
-    def masking(self, run_id: str, suite: str) -> list[dict[str, Any]]:
+    def masking(self, run_id: str, suite: str, attack: str = CLEAN) -> list[dict[str, Any]]:
         """The gradient-masking checks: `check`, `passed`, `detail` each; empty if they were not made.
+
+        They are of the weights and of what these are told: those of an `attack` that is judged at another
+        condition are the checks of the suite that tells it, in the same threat model, if there is one.
 
         First that AutoAttack leaves no more images standing than PGD, for each pair of the suite's attacks.
         """
-        of = self.suites[suite]
+        of, network = self.suites[suite], self._network(run_id)
+        own = told(of, network)
+        at = other_conditions(of).get(attack, own)
+        if own not in (None, at):
+            there = [
+                name
+                for name, other in self.suites.items()
+                if other.threat == of.threat and told(other, network) == at and other.masking
+            ]
+            return self.masking(run_id, there[0]) if there else []
         found = self.evaluated(run_id, suite, MASKING).get("masking") if of.masking else None
         if not isinstance(found, list) or not found:
             return []
@@ -160,14 +183,17 @@ class Results(StudyView):
             return None
         if (trained := self.state(run_id)) != "trained":
             return trained
-        evaluation, _ = views(self.suites[suite]).get(attack, (CLEAN, ""))
+        evaluation, _ = views(self.suites[suite], self._network(run_id)).get(attack, (CLEAN, ""))
         found = self._record(self._evaluation_file(run_id, suite, evaluation), run_id)
         if found == "not made yet":
             return self._failure_of(run_id, "evaluate") or "not made yet"
         return "damaged"
 
+    def _network(self, run_id: str) -> Network:
+        return self._plan.runs[run_id].config.model
+
     def _evaluation_file(self, run_id: str, suite: str, evaluation: str) -> Path:
-        stem = self._layout.evaluation(run_id, self._plan.evaluation_id(suite, evaluation))
+        stem = self._layout.evaluation(run_id, self._plan.evaluation_id(run_id, suite, evaluation))
         return stem.with_name(f"{stem.name}.json")
 
     def _rows(self, run_id: str, suite: str, evaluation: str) -> pd.DataFrame | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from robustfront.config.evaluations import CLEAN, Network, Suite, other_conditions, told
 from robustfront.config.schema import Dataset
 from robustfront.reporting import wording
 from robustfront.reporting.cells import Cell, combined, measured
@@ -33,6 +34,9 @@ COLUMNS = (
         "suite",
         "space",
         "threat",
+        "split",
+        "condition",
+        "batches",
         "column",
         "heading",
         "attack",
@@ -97,12 +101,15 @@ def reproduce(spec: TableSpec, results: Results) -> Table:
 
     - `row`, `run`: the row as `rows.yaml` calls it, and the name of its run; then the labels as printed;
     - `dataset`, `published_as`: our data set and the one whose printed numbers stand beside it;
-    - `source`, `suite`, `space`, `threat`: `published` or the group's name, and the suite the number is from;
+    - `source`, `suite`, `space`, `threat`, `split`: `published` or the group's name, the suite the number is
+      from, its threat model and its images;
+    - `condition`: what the network was told when it judged, empty for one that is told nothing; `batches`: of
+      how many images, if its answer to an image depends on its batch, and empty if not;
     - `column`, `heading`: key of the column, and what stands above it; `attack`: what the suite, or the
       paper, calls it, empty for a number computed from other columns;
     - `metric` (error, accuracy), `unit` (percent, fraction) of `value`, `low`, `high`; `interval`: of one
       seed, a 95 % interval over images; of several, Student's over seeds, which may leave the range;
-    - `seeds`, `n`: how many seeds, how many test images each; `lacking`: the seeds without a value;
+    - `seeds`, `n`: how many seeds, how many images each; `lacking`: the seeds without a value;
     - `masking`: whether all gradient-masking checks passed: `passed`, `failed`, `not checked`;
     - `status`: `published`, `not printed`; `reproduced`, `not run at this scale`, or why there is no value:
       `diverged`, `failed`, `damaged`, `not made yet`;
@@ -128,10 +135,10 @@ def reproduce(spec: TableSpec, results: Results) -> Table:
     return Table(spec, _tidy(lines, spec, results.label))
 
 
-def masking_verdict(results: Results, runs: Iterable[str], suite: str) -> str:
+def masking_verdict(results: Results, runs: Iterable[str], suite: str, attack: str = CLEAN) -> str:
     """passed, failed or not checked, over all seeds: a run without checks is not a run that passed."""
-    checks = [results.masking(run, suite) for run in runs]
-    if not all(check["passed"] for of_run in checks for check in of_run):
+    checks = [results.masking(run, suite, attack) for run in runs]
+    if any(check["passed"] is False for of_run in checks for check in of_run):
         return "failed"
     return "passed" if all(checks) else "not checked"
 
@@ -187,17 +194,29 @@ def _line(
         "suite": suite,
         "space": threat.space,
         "threat": wording.threat(threat, dataset.normalisation),
+        "split": results.suites[suite].split,
         "attack": attack,
         "lacking": cell.lacks,
     }
     if not runs:
         return line | {"status": NOT_RUN}
+    network = runs[0].config.model
+    line["condition"] = _condition(results.suites[suite], attack, network)
     if cell.state:
         return line | {"status": cell.state}
     trained = [run.id for run in runs if run.config.seed in cell.seeds]
-    verdicts = [masking_verdict(results, trained, attacks[part][0]) for part in parts]
+    verdicts = [masking_verdict(results, trained, *attacks[part]) for part in parts]
     verdict = next(found for found in ("failed", "not checked", "passed") if found in verdicts)
-    return line | cell.summary() | {"status": REPRODUCED, "masking": verdict}
+    found = cell.summary()
+    if network.looks_at_batches:
+        line["batches"] = str(min(results.suites[suite].batch_size, found["n"]))
+    return line | found | {"status": REPRODUCED, "masking": verdict}
+
+
+def _condition(suite: Suite, attack: str, network: Network) -> str:
+    """What the network is told when it judges; empty if it takes no condition."""
+    own = told(suite, network)
+    return "" if own is None else f"{other_conditions(suite).get(attack, own):.12g}"
 
 
 def _printed(
@@ -234,6 +253,7 @@ def _about(column: Column | Derived) -> dict[str, Any]:
 def _tidy(lines: list[dict[str, Any]], spec: TableSpec, label: str) -> pd.DataFrame:
     labels = [label for label in spec.labels if label not in ROW_COLUMNS]
     order = [*ROW_COLUMNS, *labels, *COLUMNS]
-    frame = pd.DataFrame([{"interval": "", "masking": ""} | line for line in lines], columns=order)
+    texts = dict.fromkeys(("interval", "masking", "split", "condition", "batches"), "")
+    frame = pd.DataFrame([texts | line for line in lines], columns=order)
     numbers = dict.fromkeys(["value", "low", "high"], "float64") | dict.fromkeys(["seeds", "n"], "Int64")
     return frame.astype(numbers).assign(scale=label)

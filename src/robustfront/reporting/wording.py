@@ -1,18 +1,16 @@
 """Threat models, attacks and quantities in words, the same in every table, figure and page."""
 
-from robustfront.config.evaluations import AutoAttackEvaluation, EvaluationAttack, Suite
-from robustfront.config.schema import Normalisation, Threat
+from robustfront.config.attacks import EvaluationAttack
+from robustfront.config.batch_norm import BatchNorm, Reestimated, Untracked
+from robustfront.config.evaluations import Suite, other_conditions
+from robustfront.config.images import Normalisation
+from robustfront.config.quantities import length
+from robustfront.config.schema import Threat
+
+WHOLE = "‡"
+"""Marks numbers of networks that look at their batch."""
 
 NORMS = {"linf": "L∞", "l2": "L2"}
-
-
-def length(value: float) -> str:
-    """A radius or step size as a person writes it: a short decimal, else a fraction of 255 (`8/255`)."""
-    decimal = f"{value:.4g}"
-    numerator = round(value * 255, 1)
-    if float(decimal) != value and abs(value * 255 - numerator) < 1e-6:
-        return f"{numerator:g}/255"
-    return decimal
 
 
 def threat(model: Threat, normalisation: Normalisation | None = None) -> str:
@@ -37,16 +35,29 @@ def _in_pixels(model: Threat, normalisation: Normalisation | None) -> str:
 
 def attack(name: str, settings: EvaluationAttack) -> str:
     """One phrase: the attack's name and what it does."""
-    if isinstance(settings, AutoAttackEvaluation):
-        return f"{name} (AutoAttack, {settings.version}, {settings.engine} engine)"
-    restarts = f", {settings.restarts} restarts" if settings.restarts > 1 else ""
-    return f"{name} ({settings.steps} steps of {length(settings.step_size)}, {settings.objective}{restarts})"
+    return f"{name} ({settings.words})"
 
 
 def suite(model: Suite) -> str:
-    """One sentence: the threat model and the attacks in order."""
+    """One sentence: the threat model, the attacks in order, and on what they are made."""
     attacks = ", ".join(attack(name, settings) for name, settings in model.attacks.items())
-    return f"{threat(model.threat)}; attacks: {attacks}"
+    parts = [threat(model.threat), f"attacks: {attacks}"]
+    parts += [f"{model.split} images"] if model.split != "test" else []
+    parts += [f"conditional networks are told {model.condition:.12g}"] if model.condition is not None else []
+    parts += [f"{shown}: judged at {condition:.12g}" for shown, condition in other_conditions(model).items()]
+    if model.whole_batches:
+        parts.append(f"networks that normalise by the batch: in whole batches of {model.batch_size}")
+    return "; ".join(parts)
+
+
+def batch_norm(settings: BatchNorm) -> str:
+    """One phrase: what the network's batch norms normalise by at test time."""
+    match settings:
+        case Reestimated(batches=batches):
+            return f"statistics of {batches} training batches, after training"
+        case Untracked():
+            return "the batch, at test time too"
+    return "running statistics"
 
 
 def duration(seconds: float) -> str:

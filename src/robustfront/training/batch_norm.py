@@ -1,4 +1,6 @@
-"""Batch norm in train mode over the batch of all processes, so that sharing a batch out changes no statistic.
+"""Batch norm over the batch of all processes, so that sharing a batch out changes no statistic.
+
+In train mode, and in eval mode where there are no running statistics.
 
 torch.nn.SyncBatchNorm does the same on CUDA only; this one also runs, and is tested, on CPUs.
 """
@@ -19,18 +21,19 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
 
     @classmethod
     def of(cls, norm: nn.BatchNorm2d) -> "SharedBatchNorm2d":
-        """`norm` with its parameters and buffers, affine and with running statistics, as ours all are."""
+        """`norm`, which is affine as ours all are, with its parameters and buffers."""
         shared = cls(norm.num_features, eps=norm.eps, momentum=norm.momentum)
         shared.__dict__.update(norm.__dict__)
         return shared
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
+        if not self.training and self.running_mean is not None:
             return super().forward(x)
         y, mean, variance, count = _Normalise.apply(x, self.weight, self.bias, self.eps)
+        if self.running_mean is None:
+            return y
         with torch.no_grad():
             assert self.momentum is not None
-            assert self.running_mean is not None
             assert self.running_var is not None
             assert self.num_batches_tracked is not None
             self.running_mean.lerp_(mean, self.momentum)

@@ -26,6 +26,7 @@ from robustfront.errors import ConfigError
 from robustfront.methods.base import Losses, Method
 from robustfront.methods.moment import Moment, Passes
 from robustfront.models import Classifier
+from robustfront.models.batch_norm import batch_statistics_layers
 from robustfront.training.randomness import reseed
 from robustfront.training.world import ALONE, World
 
@@ -37,7 +38,8 @@ class Gradients(Passes):
     """Has `method` write the gradients of its loss into the model's parameters, batch by batch.
 
     With a single process, memory that runs out is met as above, from then on and told once by a warning.
-    Methods that look at a batch as a whole are not helped, nor are attacks in train mode.
+    Methods that look at a batch as a whole are not helped, nor are attacks in train mode, or on a network
+    that normalises by the batch in eval mode, too.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Gradients(Passes):
         self.model, self.method, self.precision, self.world = model, method, precision, world
         # Of several processes one alone must not change its ways: the others would wait for it for ever.
         self.thrifty = world.size == 1 and method.per_image
+        self.looks_at_batches = bool(batch_statistics_layers(model))
         self.parts = 1
         self.recompute = False
         self._attacking = False
@@ -170,8 +173,8 @@ class Gradients(Passes):
         """Decides on one more economy, of what ran out of memory just now; False if there is none left."""
         if not self.thrifty:
             return False
-        mode = getattr(self.method.params, "attack_mode", None)
-        if self._attacking and self.parts < images and mode == "eval":
+        apart = getattr(self.method.params, "attack_mode", None) == "eval" and not self.looks_at_batches
+        if self._attacking and self.parts < images and apart:
             self.parts *= 2
         elif not self._attacking and not self.recompute and self.model.segments():
             self.recompute = True

@@ -9,6 +9,7 @@ from robustfront.config.schema import Validation
 from robustfront.data.augment import to_float
 from robustfront.data.store import Split
 from robustfront.models import Classifier
+from robustfront.models.batch_norm import batch_statistics_layers, filled
 from robustfront.training.world import ALONE, World
 
 BATCH = 500
@@ -25,15 +26,21 @@ def judge(
     """`validation_clean_loss`, `_accuracy`, and `validation_adversarial_*` where there is an attack.
 
     Cross entropy and accuracy, means over `split`, in eval mode and float32; the model's mode is restored.
-    Each process of the `world` judges its part of every batch; all get the result.
+    Each process of the `world` judges its part of every batch; all get the result. Batches are whole ones for
+    a network that looks at them (`filled`).
     """
     was_training = model.training
     model.eval()
     sums: dict[str, Tensor] = {}
-    for images, labels in zip(split.images.split(BATCH), split.labels.split(BATCH), strict=True):
-        rows = world.rows(len(labels))
-        generator.take(rows, len(labels))
-        x, y = to_float(images[rows]).contiguous(memory_format=torch.channels_last), labels[rows]
+    lineup, size = torch.arange(len(split), device=split.labels.device), BATCH
+    if batch_statistics_layers(model):
+        lineup, size = filled(lineup, BATCH)
+    for done, batch in zip(range(0, len(lineup), size), lineup.split(size), strict=True):
+        rows = world.rows(len(batch))
+        generator.take(rows, len(batch))
+        counted = slice(max(0, len(split) - done - rows.start))  # what fills up the batch is not
+        own = batch[rows]
+        x, y = to_float(split.images[own]).contiguous(memory_format=torch.channels_last), split.labels[own]
         views = {"clean": x}
         if validation.attack is not None and validation.threat is not None:
             ball = attacks.Ball.of(validation.threat, model.mean, model.std)
@@ -44,7 +51,7 @@ def judge(
             found = {"loss": losses.cross_entropy(logits, y), "accuracy": logits.argmax(dim=1) == y}
             for key, values in found.items():
                 column = f"validation_{name}_{key}"
-                sums[column] = sums.get(column, 0) + values.double().sum()
+                sums[column] = sums.get(column, 0) + values[counted].double().sum()
     model.train(was_training)
     world.add(sums.values())
     return {column: float(value) / len(split) for column, value in sums.items()}

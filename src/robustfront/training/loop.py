@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from robustfront.attacks.draws import PartGenerator
+from robustfront.config.images import Augmentation
 from robustfront.config.schedules import Position
-from robustfront.config.schema import Augmentation, Training
+from robustfront.config.schema import Training
 from robustfront.data.augment import augment, to_float
 from robustfront.data.store import Store
 from robustfront.errors import ConfigError, Interrupted, TrainingDiverged

@@ -81,7 +81,7 @@ def initial_weights(run: Run) -> str:
     if run.init:
         return f"run {run.init}"
     if run.model.pretrained:
-        return f"{run.model.pretrained} (timm), the stem from scratch"
+        return f"{run.model.pretrained}, the rest from scratch"
     return f"from scratch, seed {run.seed}"
 
 

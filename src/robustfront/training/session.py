@@ -18,14 +18,16 @@ from tqdm import tqdm
 from robustfront import checksums
 from robustfront.artefacts import Layout, require_writable
 from robustfront.attacks import compile_stand_ins
+from robustfront.config.batch_norm import Reestimated
 from robustfront.config.lasting import restored
 from robustfront.data.store import Store, load
 from robustfront.devices import enough_memory
 from robustfront.errors import ArtefactError, ConfigError
 from robustfront.jobs import stop_signals, workplace
-from robustfront.methods import Registry
+from robustfront.methods import Methods
 from robustfront.methods.base import Setting
 from robustfront.models import Classifier, build, nullspace, weights
+from robustfront.models.batch_norm import forget_statistics
 from robustfront.models.nullspace import NullSpace
 from robustfront.planning.arithmetic import Precision
 from robustfront.planning.sources import training_code
@@ -35,6 +37,7 @@ from robustfront.training.batch_norm import share_batch_norms
 from robustfront.training.checkpoint import Checkpoint
 from robustfront.training.history import write_history
 from robustfront.training.loop import Outcome, Trainer, Watcher
+from robustfront.training.reestimation import with_statistics
 from robustfront.training.world import ALONE, World
 
 if TYPE_CHECKING:
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
 
 def train(
     planned: PlannedRun,
-    methods: Registry,
+    methods: Methods,
     layout: Layout,
     device: torch.device,
     world: World = ALONE,
@@ -76,7 +79,7 @@ def train(
 
 def _train(
     planned: PlannedRun,
-    methods: Registry,
+    methods: Methods,
     layout: Layout,
     device: torch.device,
     world: World,
@@ -125,6 +128,12 @@ def _train(
             "arithmetic": trainer.precision,
             "economies": trainer.gradients.economies,
         }
+        if trainer.precision == "bf16":
+            facts["bf16_attacks"] = "folded copy" if trainer.model.folds else "plain autocast"
+        batch_norm = planned.config.model.statistics
+        if isinstance(batch_norm, Reestimated):
+            outcome.weights = with_statistics(planned.config, batch_norm, outcome.weights, store)
+            facts["re_estimated"] = {"batches": batch_norm.batches, "augmented": False}
         _write(planned, outcome, layout, device, facts)
 
 
@@ -138,7 +147,7 @@ def _made_from(planned: PlannedRun, layout: Layout) -> dict[str, str]:
 
 def _trainer(
     planned: PlannedRun,
-    methods: Registry,
+    methods: Methods,
     layout: Layout,
     store: Store,
     device: torch.device,
@@ -161,6 +170,8 @@ def _trainer(
         normalisation=run.dataset.normalisation,
         weights=layout.run(run.init) / "model.safetensors" if run.init else None,
     )
+    if isinstance(run.model.statistics, Reestimated):
+        forget_statistics(model)
     model.to(device).to(memory_format=torch.channels_last)
     null_space = _null_space(layout.projector(run.projector), model) if run.projector else None
     precision = settle(

@@ -90,11 +90,16 @@ def stale(plan: Plan, layout: Layout) -> dict[str, tuple[str, str]]:
 
 def stale_parts(plan: Plan, layout: Layout) -> dict[Path, tuple[str, str]]:
     """Records of the plan's evaluations and analyses that other sources made -> digests, then and now."""
-    evaluations = {key: found for of_run in plan.evaluations.values() for key, found in of_run.items()}
-    code = {key: evaluation_code(evaluation) for key, evaluation in evaluations.items()}
-    code |= {key: analysis_code(analysis.config) for key, analysis in plan.analyses.items()}
-    today = {layout.evaluation(run, key): code[key] for run, keys in plan.evaluations.items() for key in keys}
-    today |= {layout.analysis(run, key): code[key] for run, key in plan.analysis_jobs}
+    models = {key: run.config.model for key, run in plan.runs.items()}
+    today = {
+        layout.evaluation(run, key): evaluation_code(evaluation, models[run])
+        for run, evaluations in plan.evaluations.items()
+        for key, evaluation in evaluations.items()
+    }
+    today |= {
+        layout.analysis(run, key): analysis_code(plan.analyses[key].config, models[run])
+        for run, key in plan.analysis_jobs
+    }
     found = {}
     for stem, now in today.items():
         path = stem.with_name(f"{stem.name}.json")

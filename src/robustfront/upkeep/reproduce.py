@@ -16,7 +16,7 @@ from robustfront.config.identity import dataset_id, restored
 from robustfront.config.schema import Run
 from robustfront.config.yaml_loader import load_yaml
 from robustfront.errors import ArtefactError
-from robustfront.methods import Registry
+from robustfront.methods import Methods
 from robustfront.planning import PlannedRun
 from robustfront.planning.sources import training_code
 from robustfront.upkeep.inventory import read_facts
@@ -109,7 +109,7 @@ class _Original:
 class Reproduction:
     """Trainings in a folder of their own, of runs that another folder or a manifest describes."""
 
-    def __init__(self, out: Path, raw: Path, methods: Registry, device: torch.device) -> None:
+    def __init__(self, out: Path, raw: Path, methods: Methods, device: torch.device) -> None:
         self.layout = Layout(out, out / "checkpoints")
         self.raw, self.methods, self.device = raw, methods, device
 

@@ -12,7 +12,7 @@ from robustfront.config.identity import restored
 from robustfront.config.schema import Run
 from robustfront.config.yaml_loader import load_yaml
 from robustfront.errors import ArtefactError, ConfigError
-from robustfront.methods import Registry
+from robustfront.methods import Methods
 from robustfront.planning import Plan, PlannedRun
 from robustfront.upkeep import inventory
 
@@ -128,7 +128,7 @@ def _trained(layout: Layout) -> list[str]:
     return sorted(path.name for path in folder.glob("*") if inventory.is_trained(layout, path.name))
 
 
-def _config(layout: Layout, run_id: str, methods: Registry) -> dict[str, Any]:
+def _config(layout: Layout, run_id: str, methods: Methods) -> dict[str, Any]:
     """Of a trained run, from its manifest or, if that lacks it, config.yaml; {} if neither helps."""
     folder = layout.run(run_id)
     try:

@@ -130,7 +130,7 @@ class StudyProject:
         for name, suite in plan.suites.items():
             for position, (key, evaluation) in enumerate(of_suite(suite).items()):
                 share = 0.05 if key == "clean" else wrong + 0.02 * position
-                stem = self.layout.evaluation(run.id, plan.evaluation_id(name, key))
+                stem = self.layout.evaluation(run.id, plan.evaluation_id(run.id, name, key))
                 save(_evaluated(run.id, evaluation, share, masked=masked), stem)
 
     def fail(self, run: PlannedRun, state: str, message: str, verb: str = "train") -> None:

@@ -8,7 +8,7 @@ from torch import nn
 
 from robustfront import attacks, losses
 from robustfront.attacks.draws import draw
-from robustfront.config.schema import Normalisation
+from robustfront.config.images import Normalisation
 from robustfront.methods import parts
 from robustfront.methods.base import AdversarialParams, Losses, Method, Setting
 from robustfront.models import Classifier

@@ -1,7 +1,8 @@
 """Optimisers as configs: one file per idea. What they compute is `training.optimizers`."""
 
-from robustfront.config.optimizers.adam import Adam, AdamW
-from robustfront.config.optimizers.base import OptimizerConfig
-from robustfront.config.optimizers.sgd import SGD
+from robustfront.config.optimizers.base import Optimizer, OptimizerConfig, optimizers
+from robustfront.config.registry import read_package
 
-__all__ = ["SGD", "Adam", "AdamW", "OptimizerConfig"]
+__all__ = ["Optimizer", "OptimizerConfig", "optimizers"]
+
+read_package(__path__, __name__)

@@ -1,15 +1,18 @@
 """Stochastic gradient descent."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import model_validator
 
 from robustfront.config.lasting import added
-from robustfront.config.optimizers.base import OptimizerConfig
+from robustfront.config.optimizers.base import OptimizerConfig, optimizers
 from robustfront.config.quantities import Flag, Share
 
 
+@optimizers.register
 class SGD(OptimizerConfig):
+    built_by: ClassVar[str] = "robustfront.training.optimizers.sgd:SGD"
+
     kind: Literal["sgd"] = added("sgd", before="sgd")
     momentum: Share = 0.9
     nesterov: Flag = False

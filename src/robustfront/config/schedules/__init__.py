@@ -3,19 +3,9 @@
 A schedule is a pure function of the position, so a resume needs no state of it.
 """
 
-from robustfront.config.schedules.base import Position, ScheduleConfig
-from robustfront.config.schedules.constant import ConstantSchedule
-from robustfront.config.schedules.cosine import CosineSchedule
-from robustfront.config.schedules.knots import KnotSchedule
-from robustfront.config.schedules.one_cycle import OneCycleSchedule
-from robustfront.config.schedules.step import StepSchedule
+from robustfront.config.registry import read_package
+from robustfront.config.schedules.base import Position, Schedule, ScheduleConfig, schedules
 
-__all__ = [
-    "ConstantSchedule",
-    "CosineSchedule",
-    "KnotSchedule",
-    "OneCycleSchedule",
-    "Position",
-    "ScheduleConfig",
-    "StepSchedule",
-]
+__all__ = ["Position", "Schedule", "ScheduleConfig", "schedules"]
+
+read_package(__path__, __name__)

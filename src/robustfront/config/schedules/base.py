@@ -1,9 +1,12 @@
 """What every schedule is: a config that says the rate, and perhaps the momentum, of each step."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
-from robustfront.config.lasting import Config, added
+from pydantic import SerializeAsAny
+
+from robustfront.config.lasting import added
+from robustfront.config.registry import Kind, Kinds
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,15 @@ class Position:
         return Position(first, self.total_steps, self.steps_per_epoch)
 
 
-class ScheduleConfig(Config):
-    """Base of all schedules."""
+schedules: Kinds["ScheduleConfig"] = Kinds("schedule")
+
+
+class ScheduleConfig(Kind):
+    """Base of all schedules. A subclass says by which name it is known: `kind: Literal["mine"] = "mine"`."""
+
+    known: ClassVar[Kinds["ScheduleConfig"]] = schedules
+
+    kind: str
 
     def rate_at(self, peak: float, at: Position) -> float:
         """The learning rate of a step, given the peak rate of the optimiser's config."""
@@ -41,6 +51,9 @@ class ScheduleConfig(Config):
     def momentum_at(self, at: Position) -> float | None:
         """The momentum of a step (of Adam: beta1); None: what the optimiser's config says."""
         return None
+
+
+Schedule = SerializeAsAny[ScheduleConfig]
 
 
 class Stepwise(ScheduleConfig):

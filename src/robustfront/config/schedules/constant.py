@@ -2,9 +2,10 @@
 
 from typing import Literal
 
-from robustfront.config.schedules.base import Position, ScheduleConfig
+from robustfront.config.schedules.base import Position, ScheduleConfig, schedules
 
 
+@schedules.register
 class ConstantSchedule(ScheduleConfig):
     kind: Literal["constant"] = "constant"
 

@@ -6,9 +6,10 @@ from typing import Literal
 from pydantic import Field
 
 from robustfront.config.quantities import Share
-from robustfront.config.schedules.base import Position, Stepwise, warming_up
+from robustfront.config.schedules.base import Position, Stepwise, schedules, warming_up
 
 
+@schedules.register
 class CosineSchedule(Stepwise):
     """peak * (1 + cos(pi s)) / 2, where s is the share done of what comes after the warm-up."""
 

@@ -13,9 +13,10 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from robustfront.config.quantities import NonNegative, Share
-from robustfront.config.schedules.base import Position, Stepwise
+from robustfront.config.schedules.base import Position, Stepwise, schedules
 
 
+@schedules.register
 class KnotSchedule(Stepwise):
     """Through knots [position, value] in order; before the first and after the last one it stays as there."""
 

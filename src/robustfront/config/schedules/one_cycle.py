@@ -6,9 +6,10 @@ from pydantic import Field
 
 from robustfront.config.lasting import added
 from robustfront.config.quantities import ProperFraction, Share
-from robustfront.config.schedules.base import Position, Stepwise, warming_up
+from robustfront.config.schedules.base import Position, Stepwise, schedules, warming_up
 
 
+@schedules.register
 class OneCycleSchedule(Stepwise):
     """Linear rise to the peak, then linear fall to 0; momentum stays put unless it is given."""
 

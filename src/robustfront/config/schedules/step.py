@@ -6,9 +6,10 @@ from pydantic import Field, model_validator
 
 from robustfront.config.lasting import added
 from robustfront.config.quantities import NonNegative, ProperFraction
-from robustfront.config.schedules.base import Position, ScheduleConfig, warming_up
+from robustfront.config.schedules.base import Position, ScheduleConfig, schedules, warming_up
 
 
+@schedules.register
 class StepSchedule(ScheduleConfig):
     """peak * factor^(milestones that have been reached)."""
 

@@ -11,7 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from robustfront.reporting import wording
+from robustfront.config.networks import PreActResNet
+from robustfront.config.quantities import length
 from robustfront.reporting.drawing import BLACK, GREY, VERMILION, styled
 from robustfront.reporting.planned import PlannedRun
 from robustfront.reporting.results import Results
@@ -155,8 +156,8 @@ def _lane(runs: Sequence[PlannedRun], method: str, places: str) -> list[str]:
     config = runs[0].config
     generators = dict.fromkeys(str(run.config.params["generator"]).upper() for run in runs)
     betas = sorted({float(run.config.params["beta"]) for run in runs})
-    ascent, radius = config.params["attack"], wording.length(config.params["threat"]["eps"])
-    step = wording.length(ascent["step_size"])
+    ascent, radius = config.params["attack"], length(config.params["threat"]["eps"])
+    step = length(ascent["step_size"])
     attack = f"attack: {ascent['steps']} steps, η = {step}, ε = {radius}\n{_ATTACK[method]}\n"
     attack += f"$\\ell$ of {', '.join(generators)}"
     spread = f"{betas[0]:g}" if len(betas) == 1 else f"{betas[0]:g} to {betas[-1]:g}"
@@ -172,7 +173,9 @@ def _standard(runs: Sequence[PlannedRun]) -> str:
     config = runs[0].config
     of_all_seeds = dict.fromkeys(name for run in runs for name in run.names)
     names = textwrap.fill(", ".join(of_all_seeds), 32, break_on_hyphens=False)
-    network = f"PreActResNet-{config.model.depth}, width {config.model.width}"
+    network = config.model.arch
+    if isinstance(config.model, PreActResNet):
+        network = f"PreActResNet-{config.model.depth}, width {config.model.width}"
     return f"standard training\n{names}\n{network}\nSGD, {config.training.epochs} epochs"
 
 

@@ -2,19 +2,12 @@
 
 from torch import nn
 
-from robustfront.config import optimizers
 from robustfront.config.optimizers import OptimizerConfig
-from robustfront.training.optimizers.adam import Adam
+from robustfront.config.registry import resolve
 from robustfront.training.optimizers.base import GroupedOptimizer
-from robustfront.training.optimizers.sgd import SGD
-
-KINDS: dict[type[OptimizerConfig], type[GroupedOptimizer]] = {
-    optimizers.SGD: SGD,
-    optimizers.Adam: Adam,
-    optimizers.AdamW: Adam,
-}
 
 
 def optimizer_of(model: nn.Module, settings: OptimizerConfig) -> GroupedOptimizer:
     """The optimiser that `settings` describe, of the parameters of `model`."""
-    return KINDS[type(settings)](model, settings)
+    found: GroupedOptimizer = resolve(settings.built_by, type(settings))(model, settings)
+    return found

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
-from robustfront.config import optimizers
+from robustfront.config.optimizers.adam import AdamW
 from robustfront.training.optimizers.base import GroupedOptimizer
 
 
@@ -29,7 +29,7 @@ class Adam(GroupedOptimizer):
             [],
             [state["step"] for state in states],
             foreach=True,
-            decoupled_weight_decay=isinstance(self.settings, optimizers.AdamW),
+            decoupled_weight_decay=isinstance(self.settings, AdamW),
             amsgrad=False,
             beta1=group["momentum"],
             beta2=group["beta2"],

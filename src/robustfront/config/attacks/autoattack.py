@@ -1,0 +1,53 @@
+"""AutoAttack (Croce & Hein 2020)."""
+
+from typing import ClassVar, Literal
+
+from pydantic import model_validator
+
+from robustfront.config.attacks.base import EvaluationAttack, attacks
+
+UNITS = {"standard": 9798, "plus": 17606, "rand": 8087}
+"""Forward and input-gradient passes on an image of 10 classes that withstands it (counted)."""
+
+OUR_ENGINES = frozenset(
+    f"robustfront.attacks.standard.{module}" for module in ("bfloat16", "ensemble", "problem")
+)
+"""What the authors' code does without."""
+
+
+@attacks.register
+class AutoAttackEvaluation(EvaluationAttack):
+    """AutoAttack: by its authors' code (pyautoattack), or `standard` by our own, which is faster.
+
+    `fast` differs from `reference` by rounding only. `fast-bf16` moreover lets FAB-T and Square search in
+    bfloat16; what they find counts only if it also fools the network in float32.
+    """
+
+    made_by: ClassVar[str] = "robustfront.evaluation.attacks.autoattack:attack"
+    draws_by_batch: ClassVar[bool] = True
+    respects_any_clip: ClassVar[bool] = False
+
+    kind: Literal["autoattack"] = "autoattack"
+    version: Literal["standard", "plus", "rand"] = "standard"
+    engine: Literal["reference", "fast", "fast-bf16"] = "reference"
+
+    @model_validator(mode="after")
+    def engine_has_version(self) -> "AutoAttackEvaluation":
+        if self.engine != "reference" and self.version != "standard":
+            raise ValueError(f"engine {self.engine!r} has version 'standard' only; set engine to 'reference'")
+        return self
+
+    @property
+    def unused(self) -> frozenset[str]:
+        return OUR_ENGINES if self.engine == "reference" else frozenset()
+
+    @property
+    def label(self) -> str:
+        return f"{self.kind}-{self.version}"
+
+    @property
+    def words(self) -> str:
+        return f"AutoAttack, {self.version}, {self.engine} engine"
+
+    def passes(self, images: int) -> float:
+        return images * UNITS[self.version]

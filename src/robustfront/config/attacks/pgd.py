@@ -1,0 +1,69 @@
+"""PGD (Madry et al. 2018) as an evaluation attack."""
+
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from robustfront.config.attacks.base import FINAL, EvaluationAttack, attacks
+from robustfront.config.quantities import Count, Name, length
+from robustfront.config.schema import Ascent
+
+
+@attacks.register
+class PGDEvaluation(EvaluationAttack, Ascent):
+    """One projected gradient ascent, or the worst of several."""
+
+    made_by: ClassVar[str] = "robustfront.evaluation.attacks.pgd:attack"
+
+    kind: Literal["pgd"] = "pgd"
+    objective: Literal["ce", "dlr", "margin"] = "ce"
+    also: dict[Name, Count] = Field(
+        {}, description="shown name -> the same ascent after only so many of its steps, which costs nothing"
+    )
+
+    @model_validator(mode="after")
+    def also_lies_on_the_way(self) -> "PGDEvaluation":
+        for name, steps in self.also.items():
+            if steps >= self.steps:
+                raise ValueError(f"also.{name} = {steps}: must be fewer steps than all {self.steps}")
+        if self.also and self.restarts > 1:
+            raise ValueError("also: needs restarts 1; the worst of several ascents has no steps of its own")
+        return self
+
+    @property
+    def label(self) -> str:
+        return f"{self.kind}-{self.steps}"
+
+    @property
+    def stops(self) -> dict[str, int]:
+        """Outcome -> the steps after which it is taken; the attack itself first."""
+        return {FINAL: self.steps} | {_step(steps): steps for steps in sorted(set(self.also.values()))}
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        return tuple(self.stops)
+
+    @property
+    def shown(self) -> dict[str, str]:
+        return {name: _step(steps) for name, steps in self.also.items()}
+
+    @property
+    def unnamed(self) -> Self:
+        steps = {outcome: steps for outcome, steps in self.stops.items() if outcome != FINAL}
+        return self.model_copy(update={"also": steps})
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return super().identity | {"also": sorted(set(self.also.values()))}
+
+    @property
+    def words(self) -> str:
+        restarts = f", {self.restarts} restarts" if self.restarts > 1 else ""
+        return f"{self.steps} steps of {length(self.step_size)}, {self.objective}{restarts}"
+
+    def passes(self, images: int) -> float:
+        return images * 2 * self.steps * self.restarts
+
+
+def _step(steps: int) -> str:
+    return f"step-{steps}"
