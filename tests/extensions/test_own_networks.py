@@ -72,6 +72,11 @@ def test_a_network_of_logits_alone_is_attacked_but_has_no_null_space(tmp_path) -
     assert full_complaint(path).endswith(
         "model.arch = 'zoo': gives logits alone, and method 'npgd' needs its features; choose another network"
     )
+    del params["runs"]["npgd"]
+    params["defaults"]["suites"]["pixel"]["attacks"]["aa"]["engine"] = "fast-bf16"
+    assert "gives logits alone, and attack 'aa' of suite 'pixel' needs its features" in full_complaint(
+        study_files.write(tmp_path, params)
+    )
     config = NetworkConfig.model_validate({"arch": "zoo"})
     network = build(config, channels=1, classes=3, normalisation=NORMALISATION)
     assert isinstance(network, LogitsOnly)
