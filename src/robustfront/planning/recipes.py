@@ -155,8 +155,15 @@ class _Resolver:
         return recipe
 
     def _model(self, run: NamedRun) -> NetworkConfig:
-        """The run's network; `pretrained` is for runs that start from no other."""
-        model = self._overridden(self.scale.model, "model", run)
+        """The run's network, another than the scale's or that with differences.
+
+        `pretrained` is for runs that start from no other.
+        """
+        model, layers = self.scale.model, [layer.at("model") for layer in run.layers]
+        if any(layer.data.get("arch", model.arch) != model.arch for layer in layers):
+            model = validate(NetworkConfig, layers, source=self.source)
+        else:
+            model = self._overridden(model, "model", run)
         return model if run.entry.init is None else model.from_scratch
 
     def _overridden(self, base: M, key: str, run: NamedRun, part: str = "") -> M:
