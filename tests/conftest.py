@@ -8,6 +8,9 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault(
+    "ROBUSTFRONT_ARITHMETIC", "bf16"
+)  # where it is allowed: what is faster here is no matter
 
 import pytest
 import torch

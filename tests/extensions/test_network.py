@@ -75,7 +75,7 @@ def test_a_killed_training_goes_on_to_the_same_bits(project, tmp_path, monkeypat
     step = Trainer._step
 
     def train_again() -> None:
-        train(run, methods, layout, torch.device("cpu"))
+        train(run, methods, layout, torch.device("cpu"), arithmetic=run.config.training.precision)
 
     def step_and_kill(self, order) -> None:
         step(self, order)

@@ -13,7 +13,7 @@ from small_trainings import same
 import small_params
 from robustfront import artefacts
 from robustfront.errors import ArtefactError, ConfigError, Interrupted
-from robustfront.methods import load_methods
+from robustfront.methods import methods
 from robustfront.models import weights
 from robustfront.planning import PlannedRun
 from robustfront.planning.arithmetic import load, place
@@ -46,7 +46,10 @@ def times(monkeypatch: pytest.MonkeyPatch, *, fp32: float, bf16: float) -> list[
 
 
 def trained(project: Project, name: str) -> dict[str, torch.Tensor]:
-    return weights.load_weights(project.train(name) / "model.safetensors")
+    """The weights that a training of today makes, by what is faster."""
+    run = project.run(name)
+    session.train(run, methods, project.layout, torch.device("cpu"))
+    return weights.load_weights(project.layout.run(run.id) / "model.safetensors")
 
 
 def manifest(project: Project, name: str) -> dict[str, object]:
@@ -96,7 +99,7 @@ def stopped(project: Project, run: PlannedRun, monkeypatch: pytest.MonkeyPatch) 
     with monkeypatch.context() as patched:
         patched.setattr(session.Trainer, "fit", interrupted)
         with pytest.raises(Interrupted):
-            session.train(run, load_methods(), project.layout, torch.device("cpu"))
+            session.train(run, methods, project.layout, torch.device("cpu"))
 
 
 def test_a_training_goes_on_in_what_it_was_begun_in(
@@ -109,8 +112,8 @@ def test_a_training_goes_on_in_what_it_was_begun_in(
     path.unlink()  # as on another machine, where it is the other way round
     measured = times(monkeypatch, fp32=2, bf16=1)
     with pytest.raises(ConfigError, match=r"--arithmetic bf16: this training was begun in fp32"):
-        session.train(run, load_methods(), project.layout, torch.device("cpu"), arithmetic="bf16")
-    project.train("at")
+        session.train(run, methods, project.layout, torch.device("cpu"), arithmetic="bf16")
+    trained(project, "at")
     assert manifest(project, "at")["arithmetic"] == "fp32"
     assert measured == []
 
@@ -121,7 +124,7 @@ def test_what_the_user_asks_for_is_done_and_decides_nothing(
 ) -> None:
     measured = times(monkeypatch, fp32=2, bf16=1)
     run = project.run("at")
-    session.train(run, load_methods(), project.layout, torch.device("cpu"), arithmetic=asked)
+    session.train(run, methods, project.layout, torch.device("cpu"), arithmetic=asked)
     assert manifest(project, "at")["arithmetic"] == asked
     assert measured == []
     assert not place(project.layout.results, NETWORK, "cpu").exists()
@@ -129,7 +132,7 @@ def test_what_the_user_asks_for_is_done_and_decides_nothing(
 
 def test_the_plan_shows_what_was_decided(project: Project, monkeypatch: pytest.MonkeyPatch, run) -> None:
     times(monkeypatch, fp32=1, bf16=2.5)
-    project.train("at")
+    trained(project, "at")
     where = ("--params", str(project.folder / "params.yaml"), "--results", str(project.layout.results))
     code, out, _ = run(*where, "plan")
     assert code == 0
