@@ -15,7 +15,7 @@ from snakemake.exceptions import WorkflowError
 
 from robustfront.artefacts import Layout
 from robustfront.errors import RobustfrontError
-from robustfront.planning import load_plan
+from robustfront.planning import Plans
 from robustfront.planning.files import gpus_present, incomplete
 from robustfront.worker import starting as worker
 
@@ -25,9 +25,10 @@ if isinstance(STUDIES, str):
     STUDIES = STUDIES.replace(",", " ").split()
 LAYOUT = Layout()
 try:
-    PLAN = load_plan(Path(PARAMS), config.get("scale"), STUDIES)
+    PLANS = Plans(Path(PARAMS))
+    PLAN = PLANS.of(config.get("scale"), STUDIES)
     # The page of contents lists all studies, whichever are made now.
-    WHOLE = load_plan(Path(PARAMS), config.get("scale")) if STUDIES else PLAN
+    WHOLE = PLANS.of(config.get("scale"))
 except RobustfrontError as error:
     raise WorkflowError(str(error)) from None
 TRAINED = {

@@ -63,31 +63,43 @@ class Plan:
         return most if self.methods[self.runs[run_id].config.method].method.per_image else 1
 
 
-def load_plan(
-    path: Path = Path("params.yaml"), scale: str | None = None, studies: Sequence[str] | None = None
-) -> Plan:
-    """The plan of `scale`, by default the one params.yaml selects, and of `studies`, by default all.
+class Plans:
+    """All that the files of numbers ask for, read once. `scales`: by name, with all studies.
 
     ConfigError on any problem in any of the files.
     """
-    params = load_params(path)
-    name = scale or params.scale
-    if name not in params.scales:
-        raise ConfigError(f"{path}: there is no scale {name!r}{did_you_mean(name, params.scales)}")
-    pick(studies, params.experiments, params.source)
-    plans = _plans(params)  # a mistake in a scale that is not used today is still a mistake
-    plan = plans[name] if not studies else _plan(params, name, plans[name].methods, studies)
-    if not plan.studies:
-        raise ConfigError(
-            f"{path}: no study has a scale {name!r} (asked: {', '.join(plan.absent)}); "
-            "give one such a scale, or choose another"
-        )
-    return plan
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._params = path, load_params(path)
+        self.scales = _plans(self._params)  # a mistake in a scale that is not used today is still a mistake
+
+    def of(self, scale: str | None = None, studies: Sequence[str] | None = None) -> Plan:
+        """The plan of `scale`, by default the one params.yaml selects, and of `studies`, by default all.
+
+        ConfigError if there is no such scale or study, or none of these has that scale.
+        """
+        name = scale or self._params.scale
+        if name not in self.scales:
+            raise ConfigError(
+                f"{self._path}: there is no scale {name!r}{did_you_mean(name, self._params.scales)}"
+            )
+        pick(studies, self._params.experiments, self._params.source)
+        plan = self.scales[name]
+        if studies:
+            plan = _plan(self._params, name, plan.methods, studies)
+        if not plan.studies:
+            raise ConfigError(
+                f"{self._path}: no study has a scale {name!r} (asked: {', '.join(plan.absent)}); "
+                "give one such a scale, or choose another"
+            )
+        return plan
 
 
-def load_plans(path: Path) -> dict[str, Plan]:
-    """The plans of all scales, by name, with all studies."""
-    return _plans(load_params(path))
+def load_plan(
+    path: Path = Path("params.yaml"), scale: str | None = None, studies: Sequence[str] | None = None
+) -> Plan:
+    """One of the plans, as `Plans.of` has it. ConfigError as of `Plans` and `Plans.of`."""
+    return Plans(path).of(scale, studies)
 
 
 def _plans(params: Params) -> dict[str, Plan]:

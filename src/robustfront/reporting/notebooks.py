@@ -35,10 +35,8 @@ def show(built: Sequence["Built"], folder: Path) -> None:
             display(Image(shown, alt=section.alt) if shown.suffix == ".png" else HTML(filename=shown))
 
 
-def execute(notebook: Path, out_html: Path, parameters: dict[str, Any], last: str = "") -> None:
+def execute(notebook: Path, out_html: Path, parameters: dict[str, Any]) -> None:
     """Runs `notebook` (percent format), its cell tagged `parameters` overridden, and writes `out_html`.
-
-    `last`: code of a cell that is run after its own.
 
     Cells are run in this process, in the current folder (`notebook_engine`). The page shows outputs and text
     without code and loads nothing. If a cell fails, NotebookFailed names it, and the notebook with its
@@ -46,7 +44,6 @@ def execute(notebook: Path, out_html: Path, parameters: dict[str, Any], last: st
     printed, too, unless the error is one of ours, which says all there is to say.
     """
     import jupytext
-    import nbformat
     import papermill
     from papermill.engines import papermill_engines
     from papermill.exceptions import PapermillExecutionError
@@ -60,8 +57,6 @@ def execute(notebook: Path, out_html: Path, parameters: dict[str, Any], last: st
     with tempfile.TemporaryDirectory() as folder:
         source, executed = Path(folder) / "source.ipynb", Path(folder) / "executed.ipynb"
         content = jupytext.read(notebook)
-        if last:
-            content.cells.append(nbformat.v4.new_code_cell(last))
         content.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
         jupytext.write(content, source)
         try:

@@ -22,12 +22,6 @@ def test_parameters_replace_the_tagged_cell_and_cells_run_in_this_process(tmp_pa
     assert f"{os.getpid()} 42" in (tmp_path / "n.html").read_text(encoding="utf-8")
 
 
-def test_a_last_cell_may_follow_those_of_the_notebook(tmp_path):
-    source = write(tmp_path / "n.py", "x = 1")
-    execute(source, tmp_path / "n.html", {}, "print('the sum is', x + 1)")
-    assert "the sum is 2" in (tmp_path / "n.html").read_text(encoding="utf-8")
-
-
 def test_a_failing_cell_is_named_and_its_traceback_kept(tmp_path, capsys):
     source = write(tmp_path / "n.py", "x = 1", "# a comment\nprint(1 / (x - 1))")
     out = tmp_path / "n.html"
