@@ -26,6 +26,7 @@ if isinstance(STUDIES, str):
 LAYOUT = Layout()
 try:
     PLANS = Plans(Path(PARAMS))
+    PLANS.try_all()  # a mistake in a scale that is not used today is still a mistake
     PLAN = PLANS.of(config.get("scale"), STUDIES)
     # The page of contents lists all studies, whichever are made now.
     WHOLE = PLANS.of(config.get("scale"))

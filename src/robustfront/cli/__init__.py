@@ -50,6 +50,7 @@ def plan(options: Options, scale: str | None) -> None:
     from robustfront.planning.render import render
 
     options.scale = scale or options.scale
+    options.try_all()
     click.echo(render(options.plan, options.results))
 
 

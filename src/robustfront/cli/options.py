@@ -31,9 +31,13 @@ class Options:
 
         return Plans(self.params)
 
+    def try_all(self) -> None:
+        """ConfigError on a mistake in any scale."""
+        self._plans.try_all()
+
     @cached_property
     def plan(self) -> Plan:
-        """What is to be made and reported."""
+        """What is to be made and reported. Of a job of the workflow, that has tried the other scales."""
         return self._plans.of(self.scale, self.studies)
 
     @cached_property
