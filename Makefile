@@ -1,8 +1,6 @@
 # `make reproduce` and `make test` set themselves up: they need Python 3.11+, git, make and a C compiler.
 PYTHON ?= python3
 BIN := .venv/bin
-# One torch thread per process: tests and jobs run side by side.
-export OMP_NUM_THREADS ?= 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 # `make reproduce STUDIES=npat`, or several: STUDIES="npat front". Others are neither made nor reported.
@@ -62,7 +60,7 @@ gpu-bundle: .venv/installed
 .venv/installed: requirements.lock requirements-bootstrap.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-bootstrap.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 

@@ -9,15 +9,15 @@
 
 import os
 import shlex
-import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 from robustfront.artefacts import Layout
 from robustfront.errors import RobustfrontError
-from robustfront.planning import load_plan
+from robustfront.planning import Plans
 from robustfront.planning.files import gpus_present, incomplete
+from robustfront.worker import starting as worker
 
 PARAMS = str(config.get("params", "params.yaml"))
 STUDIES = config.get("studies") or []
@@ -25,9 +25,11 @@ if isinstance(STUDIES, str):
     STUDIES = STUDIES.replace(",", " ").split()
 LAYOUT = Layout()
 try:
-    PLAN = load_plan(Path(PARAMS), config.get("scale"), STUDIES)
+    PLANS = Plans(Path(PARAMS))
+    PLANS.try_all()  # a mistake in a scale that is not used today is still a mistake
+    PLAN = PLANS.of(config.get("scale"), STUDIES)
     # The page of contents lists all studies, whichever are made now.
-    WHOLE = load_plan(Path(PARAMS), config.get("scale")) if STUDIES else PLAN
+    WHOLE = PLANS.of(config.get("scale"))
 except RobustfrontError as error:
     raise WorkflowError(str(error)) from None
 TRAINED = {
@@ -67,9 +69,8 @@ RESULT_FILES = [
 GPU = int(gpus_present() > 0)
 # To how many devices of a machine a training is shared out (docs/performance.md).
 DEVICES = int(config.get("devices", 1))
-# The command that every rule calls; tests of the engines put a quick stand-in in its place. With -P the folder that it
-# is called in does not come before Python's own modules.
-COMMAND = config.get("command", shlex.join([sys.executable, "-P", "-m", "robustfront"]))
+# The command that every rule calls; tests of the engines put a quick stand-in in its place.
+COMMAND = config.get("command", worker.COMMAND)
 ROBUSTFRONT = " ".join(
     [
         COMMAND,
@@ -121,7 +122,10 @@ rule again:
         flag=".+",
 
 
+# Jobs of this machine are forked from one process that has imported what they need, and that ends with this one.
 onstart:
+    if workflow.local_exec:
+        worker.start()
     shell("{ROBUSTFRONT} prepare")
 
 

@@ -1,4 +1,7 @@
-"""Shared fixtures. One torch thread per process: the suite runs in parallel processes."""
+"""Shared fixtures. One torch thread per process: with `-n auto` the suite runs in as many as it has cores.
+
+More would wait for each other: what the tests compute is small.
+"""
 
 import os
 import shutil
@@ -6,21 +9,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("MPLBACKEND", "Agg")
-os.environ.setdefault(
-    "ROBUSTFRONT_ARITHMETIC", "bf16"
-)  # where it is allowed: what is faster here is no matter
-
 import pytest
 import torch
 
-from robustfront import cli
+from robustfront import cli, cores
 from small_project import Project, build
 
+os.environ["OMP_NUM_THREADS"] = "1"  # in what tests start, too
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("ROBUSTFRONT_ARITHMETIC", "bf16")  # where it is allowed, whatever is faster here
 torch.set_num_threads(1)
 
 PROJECT = Path(__file__).resolve().parent.parent
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """What `-n auto` means: it would count the cores of the machine, whatever a container's quota leaves."""
+    return cores.available()
 
 
 @pytest.fixture(scope="session")

@@ -48,9 +48,7 @@ class Project:
     def train(self, name: str) -> Path:
         """Trains a run and returns its folder."""
         planned = self.run(name)
-        arithmetic = (
-            planned.config.training.precision
-        )  # what is faster here and now is no matter of most tests
+        arithmetic = planned.config.training.precision  # whatever is faster here
         session.train(planned, methods, self.layout, torch.device("cpu"), arithmetic=arithmetic)
         return self.layout.run(self.run(name).id)
 

@@ -10,6 +10,7 @@ import pytest
 
 LAYERS = [
     {"errors"},
+    {"cores"},
     {"artefacts", "devices", "checksums", "jobs", "sealed"},
     {"config"},
     {"losses", "data", "models"},
@@ -22,6 +23,7 @@ LAYERS = [
     {"studies"},
     {"upkeep"},
     {"cli", "__main__"},
+    {"worker"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 OF_PAPERS = {"studies", "methods", "analysis"}

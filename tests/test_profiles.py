@@ -2,6 +2,9 @@ import re
 
 import pytest
 import yaml
+from snakemake.profiles import ProfileConfigFileParser
+
+from robustfront import cores
 
 
 @pytest.fixture
@@ -34,3 +37,9 @@ def test_what_needs_no_gpu_stays_on_the_login_node(project, gpu_rules):
     rules = set(re.findall(r"^rule (\w+):", text, re.M))
     (local,) = re.findall(r"^localrules:\n((?:    \w+,\n)+)", text, re.M)
     assert set(re.findall(r"\w+", local)) == rules - gpu_rules
+
+
+def test_bare_snakemake_runs_no_more_jobs_than_it_was_given_cores(project, monkeypatch):
+    monkeypatch.setattr(cores, "available", lambda: 3)
+    with (project / "profiles" / "default" / "config.yaml").open() as file:
+        assert ProfileConfigFileParser().parse(file)["cores"] == "3"

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from filelock import FileLock, Timeout
 
+from robustfront import cores
 from robustfront.errors import NoDevice, OutOfMemory
 
 _POLL_SECONDS = 2.0
@@ -27,11 +28,13 @@ def choose_device(wanted: str) -> torch.device:
     """The device asked for; `auto` is a CUDA device that no other job of ours holds, or else the CPU.
 
     Convolutions on CUDA become deterministic and float32 (by default they are rounded to TF32's 10 bits).
+    From here on torch computes in as many threads as this job was given cores.
     NoDevice where the device does not exist.
     """
     match = re.fullmatch(r"auto|cpu|cuda(?::([0-9]+))?", wanted)
     if match is None:
         raise NoDevice(f"--device {wanted}: must be auto, cpu, cuda or cuda:N")
+    _use_cores()
     torch.backends.cudnn.deterministic = True
     round_to_tf32(False)
     present = torch.cuda.device_count()
@@ -78,6 +81,7 @@ def choose_devices(wanted: str, count: int) -> list[torch.device]:
 
     NoDevice where the machine has fewer, or `wanted` names a single one.
     """
+    _use_cores()
     present = torch.cuda.device_count()
     if wanted == "cpu" or (wanted == "auto" and not present):
         return [choose_device("cpu")] * count
@@ -86,6 +90,12 @@ def choose_devices(wanted: str, count: int) -> list[torch.device]:
     if count > present:
         raise NoDevice(f"--devices {count}: this machine has {present} CUDA device(s)")
     return [torch.device("cuda", index) for index in _share(present, count)]
+
+
+def _use_cores() -> None:
+    """By a call: a forked job has another OMP_NUM_THREADS than the process that imported torch."""
+    if torch.get_num_threads() != (count := cores.threads()):
+        torch.set_num_threads(count)
 
 
 def _share(present: int, count: int = 1) -> list[int]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from robustfront.planning import load_plans
+from robustfront.planning import Plans
 
 GOLDEN = json.loads(Path(__file__).with_name("golden_ids.json").read_text())
 
@@ -13,7 +13,7 @@ GOLDEN = json.loads(Path(__file__).with_name("golden_ids.json").read_text())
 @pytest.mark.parametrize("kind", ["runs", "projectors", "datasets", "analyses"])
 def test_ids_are_those_of_the_first_version(kind: str, project: Path) -> None:
     """If this fails, a change of the config changes ids: make the new field by `schema.added`."""
-    plans = load_plans(project / "params.yaml")
+    plans = Plans(project / "params.yaml").scales
     assert {scale: sorted(getattr(plans[scale], kind)) for scale in GOLDEN} == {
         scale: sorted(ids[kind]) for scale, ids in GOLDEN.items()
     }

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from robustfront.errors import ConfigError
-from robustfront.planning import Plan, load_plan, load_plans
+from robustfront.planning import Plan, Plans, load_plan
 from small_params import Tree, full_complaint, tree, write
 from study_files import split, write_yaml
 
@@ -133,7 +133,7 @@ def test_a_plan_is_narrowed_to_studies_and_what_their_runs_start_from(tmp_path: 
     assert list(load_plan(path, studies=[]).studies) == ["small", "front", "back"]
     for plan in (whole, narrow):
         assert plan.evaluations.keys() == plan.runs.keys()
-    assert {name: list(plan.studies) for name, plan in load_plans(path).items()} == {
+    assert {name: list(plan.studies) for name, plan in Plans(path).scales.items()} == {
         "tiny": ["small", "front", "back"],
         "wide": ["small", "front", "back"],
     }
@@ -152,7 +152,7 @@ def test_a_mistake_in_a_study_that_is_not_asked_for_is_found(tmp_path: Path) -> 
 def test_a_study_without_the_scale_is_absent(tmp_path: Path) -> None:
     wide = alone(scales={"wide": split(tree())[1]["scales"]["wide"]}, runs={"st": tree()["runs"]["st"]})
     path = write(tmp_path, tree(), front=front(), back=wide)
-    tiny, plans = load_plan(path), load_plans(path)
+    tiny, plans = load_plan(path), Plans(path).scales
     assert (list(tiny.studies), tiny.absent) == (["small", "front"], ["back"])
     assert (list(plans["wide"].studies), plans["wide"].absent) == (["small", "front", "back"], [])
     assert load_plan(path, studies=["front"]).absent == []
@@ -169,7 +169,7 @@ def test_a_scale_that_no_study_has_is_refused_when_it_is_asked_for(tmp_path: Pat
     write_yaml(tmp_path / "params" / "small.yaml", own)
     path = write_yaml(tmp_path / "params.yaml", shared | {"scales": shared["scales"] | {"new": frame}})
     assert load_plan(path).scale == "tiny"
-    assert load_plans(path)["new"].absent == ["small"]
+    assert Plans(path).scales["new"].absent == ["small"]
     with pytest.raises(
         ConfigError, match=r": no study has a scale 'new' \(asked: small\); give one such a scale"
     ):

@@ -6,7 +6,10 @@ from pathlib import Path
 def test_reports_import_neither_torch_nor_pyplot(project: Path):
     source = project / "src"
     files = [
-        path for part in ("reporting", "studies") for path in (source / "robustfront" / part).rglob("*.py")
+        path
+        for part in ("reporting", "studies")
+        for path in (source / "robustfront" / part).rglob("*.py")
+        if path.stem != "notebook_engine"  # which is imported when a notebook is executed
     ]
     modules = [".".join(path.relative_to(source).with_suffix("").parts) for path in files]
     assert len(modules) > 30

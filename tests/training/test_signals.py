@@ -1,6 +1,5 @@
 """Whole processes: `python -m robustfront train`, killed and started again."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -13,8 +12,6 @@ from robustfront import artefacts
 from robustfront.errors import RunLocked
 from robustfront.models import weights
 
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
-
 
 def start(project, name: str, log: Path) -> subprocess.Popen:
     """Starts the training of a run; `log` also gets the name of every module it imports."""
@@ -22,7 +19,7 @@ def start(project, name: str, log: Path) -> subprocess.Popen:
     command = [sys.executable, "-X", "importtime", "-m", "robustfront", *arguments]
     command += ["train", project.run(name).id, "--device", "cpu"]
     with log.open("w") as file:
-        return subprocess.Popen(command, cwd=project.folder, env=ENVIRONMENT, stdout=file, stderr=file)
+        return subprocess.Popen(command, cwd=project.folder, stdout=file, stderr=file)
 
 
 def wait_for_checkpoint(process: subprocess.Popen, project, name: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from robustfront.artefacts import Layout, write_text
 from robustfront.checksums import made_from, write_record
-from robustfront.planning import Plan, load_plan, load_plans
+from robustfront.planning import Plan, Plans, load_plan
 from robustfront.planning.sources import evaluation_code, training_code
 from robustfront.upkeep import inventory
 from robustfront.upkeep.neighbours import register
@@ -43,7 +43,7 @@ class TextProject:
 
     @property
     def plans(self) -> list[Plan]:
-        return [*load_plans(self.params).values()]
+        return [*Plans(self.params).scales.values()]
 
     def id(self, name: str) -> str:
         """Of the run that its study, or the one named before a slash, calls so."""

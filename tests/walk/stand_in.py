@@ -172,14 +172,13 @@ def save_figure(figure: Any, stem: Path) -> None:
         write_text(stem.with_name(f"{stem.name}.{kind}"), f"{len(figure.axes)} panels\n")
 
 
-def execute(source: Path, html: Path, parameters: dict[str, Any], last: str) -> None:
-    """What every notebook does, and the cell that is added to it, in this process."""
+def execute(source: Path, html: Path, parameters: dict[str, Any]) -> None:
+    """What every notebook does."""
     study = parameters["study"]
     note("report", study)
     plan = load_plan(Path(parameters["params"]), parameters["scale"]).studies[study]
     found = Results(plan, Layout(Path(parameters["results"])))
     build(found, all_sections(found), Path(parameters["reports"]) / study)
-    exec(last)
     write_text(html, source.name)
 
 

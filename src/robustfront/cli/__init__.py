@@ -52,6 +52,7 @@ def plan(options: Options, scale: str | None) -> None:
     from robustfront.planning.render import render
 
     options.scale = scale or options.scale
+    options.try_all()
     click.echo(render(options.plan, options.results))
 
 
@@ -147,8 +148,10 @@ def projector(options: Options, projector_id: str) -> None:
     """Compute the null-space projector of a trained run's head."""
     wanted = options.pick(options.plan.projectors, projector_id, "projector")
     from robustfront import checksums
+    from robustfront.devices import choose_device
     from robustfront.models import nullspace, weights
 
+    choose_device("cpu")
     layout = options.layout
     model = layout.run(wanted.run_id) / "model.safetensors"
     space = nullspace.compute(weights.load_weights(model)["head.weight"], wanted.rank_tolerance)

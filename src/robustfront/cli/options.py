@@ -11,7 +11,7 @@ from robustfront.artefacts import Layout
 from robustfront.errors import ConfigError
 
 if TYPE_CHECKING:
-    from robustfront.planning import Plan
+    from robustfront.planning import Plan, Plans
 
 T = TypeVar("T")
 
@@ -26,25 +26,29 @@ class Options:
     results: Path
 
     @cached_property
-    def plan(self) -> Plan:
-        """What is to be made and reported."""
-        from robustfront.planning import load_plan
+    def _plans(self) -> Plans:
+        from robustfront.planning import Plans
 
-        return load_plan(self.params, self.scale, self.studies)
+        return Plans(self.params)
+
+    def try_all(self) -> None:
+        """ConfigError on a mistake in any scale."""
+        self._plans.try_all()
+
+    @cached_property
+    def plan(self) -> Plan:
+        """What is to be made and reported. Of a job of the workflow, that has tried the other scales."""
+        return self._plans.of(self.scale, self.studies)
 
     @cached_property
     def whole_plan(self) -> Plan:
         """That of all studies: what upkeep looks at."""
-        from robustfront.planning import load_plan
-
-        return self._with_known_studies(load_plan(self.params, self.scale))
+        return self._with_known_studies(self._plans.of(self.scale))
 
     @cached_property
     def all_plans(self) -> list[Plan]:
         """Those of every scale, with all studies."""
-        from robustfront.planning import load_plans
-
-        return [self._with_known_studies(plan) for plan in load_plans(self.params).values()]
+        return [self._with_known_studies(plan) for plan in self._plans.scales.values()]
 
     def _with_known_studies(self, plan: Plan) -> Plan:
         """The plan of all studies. ConfigError if one that is asked for is not among them."""

@@ -63,40 +63,67 @@ class Plan:
         return most if self.methods[self.runs[run_id].config.method].method.per_image else 1
 
 
+class Plans:
+    """All that the files of numbers ask for, read once. ConfigError on any problem in any of the files.
+
+    What only shows when a scale is planned is told by `of` and `scales`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._params = path, load_params(path)
+        _check_datasets(self._params)
+        self._planned: dict[str, Plan] = {}
+
+    @property
+    def scales(self) -> dict[str, Plan]:
+        """The plans of all scales, by name, with all studies."""
+        return {name: self._whole(name) for name in self._params.scales}
+
+    def try_all(self) -> None:
+        """ConfigError on a mistake in any scale: in one that is not used today it is a mistake, too."""
+        for name in self._params.scales:
+            self._whole(name)
+
+    def _whole(self, scale: str) -> Plan:
+        if scale not in self._planned:
+            self._planned[scale] = _plan(self._params, scale)
+        return self._planned[scale]
+
+    def of(self, scale: str | None = None, studies: Sequence[str] | None = None) -> Plan:
+        """The plan of `scale`, by default the one params.yaml selects, and of `studies`, by default all.
+
+        ConfigError if there is no such scale or study, or none of these has that scale.
+        """
+        name = scale or self._params.scale
+        if name not in self._params.scales:
+            raise ConfigError(
+                f"{self._path}: there is no scale {name!r}{did_you_mean(name, self._params.scales)}"
+            )
+        pick(studies, self._params.experiments, self._params.source)
+        plan = _plan(self._params, name, studies) if studies else self._whole(name)
+        if not plan.studies:
+            raise ConfigError(
+                f"{self._path}: no study has a scale {name!r} (asked: {', '.join(plan.absent)}); "
+                "give one such a scale, or choose another"
+            )
+        return plan
+
+
 def load_plan(
     path: Path = Path("params.yaml"), scale: str | None = None, studies: Sequence[str] | None = None
 ) -> Plan:
-    """The plan of `scale`, by default the one params.yaml selects, and of `studies`, by default all.
-
-    ConfigError on any problem in any of the files.
-    """
-    params = load_params(path)
-    name = scale or params.scale
-    if name not in params.scales:
-        raise ConfigError(f"{path}: there is no scale {name!r}{did_you_mean(name, params.scales)}")
-    pick(studies, params.experiments, params.source)
-    plans = _plans(params)  # a mistake in a scale that is not used today is still a mistake
-    plan = plans[name] if not studies else _plan(params, name, studies)
-    if not plan.studies:
-        raise ConfigError(
-            f"{path}: no study has a scale {name!r} (asked: {', '.join(plan.absent)}); "
-            "give one such a scale, or choose another"
-        )
-    return plan
+    """One of the plans, as `Plans.of` has it, once all have been tried."""
+    plans = Plans(path)
+    plans.try_all()
+    return plans.of(scale, studies)
 
 
-def load_plans(path: Path) -> dict[str, Plan]:
-    """The plans of all scales, by name, with all studies."""
-    return _plans(load_params(path))
-
-
-def _plans(params: Params) -> dict[str, Plan]:
+def _check_datasets(params: Params) -> None:
     for key, dataset in params.datasets.items():
         check(dataset, f"{params.source}: datasets.{key}")
     for experiment in params.experiments.values():
         for key in experiment.own:
             check(experiment.datasets[key], f"{experiment.source}: datasets.{key}")
-    return {key: _plan(params, key) for key in params.scales}
 
 
 def _plan(params: Params, scale: str, studies: Sequence[str] | None = None) -> Plan:

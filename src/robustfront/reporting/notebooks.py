@@ -18,15 +18,6 @@ if TYPE_CHECKING:
 ONE_RUN = "training/"
 """How the names of sections begin that show the curves of a single run."""
 
-# Without the command history, a database in the home folder that locks up on network file systems; without
-# the kernel's own log, which says nothing about the notebook; and without the current folder before Python's
-# own modules.
-KERNEL_ARGUMENTS = [
-    "--HistoryManager.enabled=False",
-    "--log-level=CRITICAL",
-    "--InteractiveShellApp.ignore_cwd=True",
-]
-
 
 def show(built: Sequence["Built"], folder: Path) -> None:
     """Displays in a notebook what was built in `folder`: tables, bitmaps, and in red what could not be made.
@@ -44,30 +35,28 @@ def show(built: Sequence["Built"], folder: Path) -> None:
             display(Image(shown, alt=section.alt) if shown.suffix == ".png" else HTML(filename=shown))
 
 
-def execute(notebook: Path, out_html: Path, parameters: dict[str, Any], last: str = "") -> None:
+def execute(notebook: Path, out_html: Path, parameters: dict[str, Any]) -> None:
     """Runs `notebook` (percent format), its cell tagged `parameters` overridden, and writes `out_html`.
 
-    `last`: code of a cell that is run after its own, in the same process: what imports is imported once.
-
-    The kernel is the interpreter this process runs in, in the current folder. The page shows outputs and
-    text without code and loads nothing. If a cell fails, NotebookFailed names it, and the notebook with its
+    Cells are run in this process, in the current folder (`notebook_engine`). The page shows outputs and text
+    without code and loads nothing. If a cell fails, NotebookFailed names it, and the notebook with its
     traceback is kept as `<out_html>.failed.ipynb` (a successful execution removes that). The traceback is
     printed, too, unless the error is one of ours, which says all there is to say.
     """
     import jupytext
-    import nbformat
     import papermill
-    from nbclient.exceptions import DeadKernelError
+    from papermill.engines import papermill_engines
     from papermill.exceptions import PapermillExecutionError
 
+    from robustfront.reporting import notebook_engine
+
+    papermill_engines.register(notebook_engine.NAME, notebook_engine.InThisProcess)
     failed = out_html.with_name(f"{out_html.stem}.failed.ipynb")
     if not notebook.is_file():
         raise NotebookFailed(f"{notebook}: there is no such notebook")
     with tempfile.TemporaryDirectory() as folder:
         source, executed = Path(folder) / "source.ipynb", Path(folder) / "executed.ipynb"
         content = jupytext.read(notebook)
-        if last:
-            content.cells.append(nbformat.v4.new_code_cell(last))
         content.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
         jupytext.write(content, source)
         try:
@@ -75,9 +64,7 @@ def execute(notebook: Path, out_html: Path, parameters: dict[str, Any], last: st
                 source,
                 executed,
                 parameters,
-                kernel_name="python3",
-                kernel_manager_class=_this_interpreter(),
-                extra_arguments=KERNEL_ARGUMENTS,
+                engine_name=notebook_engine.NAME,
                 progress_bar=False,
             )
         except PapermillExecutionError as error:
@@ -92,24 +79,8 @@ def execute(notebook: Path, out_html: Path, parameters: dict[str, Any], last: st
                 f"{notebook}: cell {error.exec_count} (`{line}`) failed with {error.ename}: {error.evalue}; "
                 f"its traceback is in {failed}"
             ) from error
-        except DeadKernelError:
-            raise NotebookFailed(
-                f"{notebook}: its kernel died; the machine may have run out of memory"
-            ) from None
         write_text(out_html, _html(executed, title=notebook.stem))
     failed.unlink(missing_ok=True)
-
-
-def _this_interpreter() -> type:
-    """A kernel manager that ignores installed kernels: their `python3` may be another environment's."""
-    from jupyter_client.kernelspec import KernelSpecManager
-    from jupyter_client.manager import AsyncKernelManager
-
-    class ThisInterpreter(AsyncKernelManager):
-        def _kernel_spec_manager_default(self) -> KernelSpecManager:
-            return KernelSpecManager(kernel_dirs=[], parent=self)
-
-    return ThisInterpreter
 
 
 def _html(executed: Path, *, title: str) -> str:

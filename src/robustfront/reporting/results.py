@@ -71,6 +71,8 @@ class Results(StudyView):
         super().__init__(plan, layout)
         self._evaluations = {name: of_suite(suite) for name, suite in plan.suites.items()}
         self._fallen: dict[tuple[int, str], pd.Series[bool]] = {}
+        self._compared: dict[tuple[object, ...], list[dict[str, Any]]] = {}
+        self._names: dict[Path, str] = {}
 
     # ----------------------------------------------------------------------------------------------- runs
     def state(self, run_id: str) -> State:
@@ -168,7 +170,10 @@ class Results(StudyView):
             return []
         fallen = {name: self.fell(run_id, suite, name) for name in of.attacks}
         known = {name: each for name, each in fallen.items() if each is not None}
-        return autoattack_not_above_pgd(of, known) + found
+        compared = (suite, *map(id, known.values()))  # these live as long as their place in `_fallen`
+        if compared not in self._compared:
+            self._compared[compared] = autoattack_not_above_pgd(of, known)
+        return self._compared[compared] + found
 
     def evaluated(self, run_id: str, suite: str, evaluation: str) -> dict[str, Any]:
         """The record of an evaluation: of `clean`, an attack of the suite, or `masking`; empty if missing."""
@@ -243,7 +248,9 @@ class Results(StudyView):
         return found
 
     def _read(self, path: Path, reader: Callable[[Path], Any]) -> Any:
-        return self._files.read("file", path.relative_to(self._layout.results).as_posix(), reader)
+        if path not in self._names:
+            self._names[path] = path.relative_to(self._layout.results).as_posix()
+        return self._files.read("file", self._names[path], reader)
 
 
 def _history(path: Path) -> pd.DataFrame:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robustfront.artefacts import Layout, read_json
+from robustfront.artefacts import Layout
 from robustfront.reporting import freshness, places
 from robustfront.reporting.notebooks import execute
+from robustfront.studies.assemble import assemble
 
 if TYPE_CHECKING:
     from robustfront.reporting.planned import StudyPlan
 
 NOTEBOOK = "notebook.html"
-ASSEMBLE = "from robustfront.studies.assemble import assemble\nassemble(**{arguments!r})"
 
 
 def report(plan: StudyPlan, layout: Layout, folder: Path, params: Path) -> list[str]:
@@ -35,11 +34,8 @@ def report(plan: StudyPlan, layout: Layout, folder: Path, params: Path) -> list[
         "results": str(layout.results.resolve()),
         "reports": str(folder.resolve().parent),
     }
-    with tempfile.TemporaryDirectory() as temporary:
-        summary = Path(temporary) / "summary.json"
-        last = ASSEMBLE.format(arguments=parameters | {"summary": str(summary)})
-        execute(places.notebook_source(plan.study), folder / NOTEBOOK, parameters, last)
-        made = read_json(summary)
+    execute(places.notebook_source(plan.study), folder / NOTEBOOK, parameters)
+    made = assemble(plan, layout, folder)
     for traceback in made["tracebacks"]:
         print(traceback, file=sys.stderr)
     content = {"scale": plan.scale, "inputs": inputs} | {key: made[key] for key in ("complaints", "summary")}

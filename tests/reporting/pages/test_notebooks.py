@@ -1,8 +1,10 @@
 import json
+import os
 import sys
 from pathlib import Path
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 from robustfront.errors import NotebookFailed
 from robustfront.reporting.notebooks import execute
@@ -13,17 +15,11 @@ def write(path: Path, *cells: str) -> Path:
     return path
 
 
-def test_parameters_replace_the_tagged_cell_and_the_kernel_is_this_interpreter(tmp_path):
+def test_parameters_replace_the_tagged_cell_and_cells_run_in_this_process(tmp_path):
     source = tmp_path / "n.py"
-    source.write_text('# %% tags=["parameters"]\nx = 1\n\n# %%\nimport sys\nprint(sys.executable, x + 1)\n')
+    source.write_text('# %% tags=["parameters"]\nx = 1\n\n# %%\nimport os\nprint(os.getpid(), x + 1)\n')
     execute(source, tmp_path / "n.html", {"x": 41})
-    assert f"{sys.executable} 42" in (tmp_path / "n.html").read_text(encoding="utf-8")
-
-
-def test_a_last_cell_may_follow_those_of_the_notebook(tmp_path):
-    source = write(tmp_path / "n.py", "x = 1")
-    execute(source, tmp_path / "n.html", {}, "print('the sum is', x + 1)")
-    assert "the sum is 2" in (tmp_path / "n.html").read_text(encoding="utf-8")
+    assert f"{os.getpid()} 42" in (tmp_path / "n.html").read_text(encoding="utf-8")
 
 
 def test_a_failing_cell_is_named_and_its_traceback_kept(tmp_path, capsys):
@@ -62,10 +58,37 @@ def test_an_error_of_ours_in_a_cell_is_told_as_it_is(tmp_path, capsys):
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_a_kernel_that_dies_is_reported(tmp_path):
-    source = write(tmp_path / "n.py", "import os", "os._exit(9)")
-    with pytest.raises(NotebookFailed, match="kernel died"):
+def test_what_cells_show_is_kept_in_order(tmp_path):
+    cells = [
+        "import sys\nfrom IPython.display import HTML, display",
+        "print('one')\ndisplay(HTML('<b>two</b>'))\nprint('three')\nprint('four', file=sys.stderr)\n'five'",
+        "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()",
+    ]
+    execute(write(tmp_path / "n.py", *cells), tmp_path / "n.html", {})
+    page = (tmp_path / "n.html").read_text(encoding="utf-8")
+    places = [page.index(text) for text in ("one", "<b>two</b>", "three", "four", "five", "data:image/png")]
+    assert places == sorted(places)
+
+
+def test_a_notebook_leaves_the_process_as_it_was(tmp_path):
+    main = sys.modules["__main__"]
+    for _ in range(2):
+        execute(write(tmp_path / "n.py", "x = get_ipython()"), tmp_path / "n.html", {})
+    assert sys.modules["__main__"] is main
+    assert not InteractiveShell.initialized()
+
+
+@pytest.mark.parametrize("error", ["SystemExit(75)", "KeyboardInterrupt()"])
+def test_what_stops_the_process_in_a_cell_is_no_failure_of_the_notebook(tmp_path, error):
+    source = write(tmp_path / "n.py", f"raise {error}")
+    with pytest.raises((SystemExit, KeyboardInterrupt)):
         execute(source, tmp_path / "n.html", {})
+    assert not (tmp_path / "n.failed.ipynb").exists()
+
+
+def test_a_cell_cannot_end_the_process(tmp_path):
+    with pytest.raises(NotebookFailed, match="failed with SystemExit: 3"):
+        execute(write(tmp_path / "n.py", "import sys", "sys.exit(3)"), tmp_path / "n.html", {})
 
 
 def test_a_missing_notebook_is_named(tmp_path):

@@ -5,7 +5,7 @@ from urllib.parse import unquote
 from html_page import Page
 from study_project import StudyProject
 
-from robustfront.artefacts import read_json, write_text
+from robustfront.artefacts import write_text
 from robustfront.reporting.build import build
 from robustfront.reporting.results import Results
 from robustfront.reporting.study_report import all_sections
@@ -23,19 +23,11 @@ def report(project: StudyProject) -> tuple[Page, dict[str, Any]]:
     """The page, and what was said of it, without a notebook."""
     found = Results(project.plan, project.layout)
     build(found, all_sections(found), project.page)
-    summary = project.folder / "summary.json"
-    assemble(
-        str(project.params),
-        "tiny",
-        "mine",
-        str(project.layout.results),
-        str(project.reports),
-        str(summary),
-    )
+    said = assemble(project.plan, project.layout, project.page)
     write_text(project.page / "notebook.html", "executed")
     write_text(project.page / "record.json", "{}")
     write_text(project.reports / "index.html", "contents")
-    return Page(project.page / "index.html"), read_json(summary)
+    return Page(project.page / "index.html"), said
 
 
 def complete(mine: StudyProject) -> Page:
