@@ -16,6 +16,7 @@ from robustfront.config.networks import NetworkConfig
 from robustfront.errors import ConfigError
 from robustfront.models import Classifier, build
 from robustfront.models.logits_only import LogitsOnly
+from robustfront.planning import load_plan
 from small_params import full_complaint, tree
 
 NORMALISATION = Normalisation(mean=(0.5,), std=(0.25,))
@@ -72,6 +73,11 @@ def test_a_network_of_logits_alone_is_attacked_but_has_no_null_space(tmp_path) -
     assert full_complaint(path).endswith(
         "model.arch = 'zoo': gives logits alone, and method 'npgd' needs its features; choose another network"
     )
+    del params["runs"]["npgd"]
+    params["defaults"]["suites"]["pixel"]["attacks"]["aa"]["engine"] = "fast-bf16"
+    assert "gives logits alone, and attack 'aa' of suite 'pixel' needs its features" in full_complaint(
+        study_files.write(tmp_path, params)
+    )
     config = NetworkConfig.model_validate({"arch": "zoo"})
     network = build(config, channels=1, classes=3, normalisation=NORMALISATION)
     assert isinstance(network, LogitsOnly)
@@ -121,3 +127,17 @@ def test_a_builder_that_is_not_there_is_named(tmp_path) -> None:
 
 def test_only_networks_that_say_so_fold() -> None:
     assert not Classifier(NORMALISATION).folds
+
+
+def test_a_run_may_have_another_network_than_its_scale(tmp_path) -> None:
+    write_examples("adding-a-network.md", tmp_path)
+    params = _logits_only("group_net.py")
+    params["defaults"]["model"] = {"depth": 10, "width": 4}
+    params["runs"]["other"] = {"method": "standard", "model": {"arch": "group_net", "width": 12}}
+    plan = load_plan(study_files.write(tmp_path, params))
+    models = {name: run.config.model for run in plan.runs.values() for name in run.names}
+    assert models["small/st"].arch == "preact_resnet"
+    assert (models["small/other"].arch, models["small/other"].width) == ("group_net", 12)
+    params["runs"]["other"]["model"]["depth"] = 10
+    complaint = full_complaint(study_files.write(tmp_path, params))
+    assert re.search(r"small.yaml: runs.other.model.depth: unknown key \(.*width", complaint)

@@ -15,10 +15,7 @@ def check_null_space(model: NetworkConfig, dataset: Dataset, where: str, needed_
     """ConfigError if a head of full rank on the network's features cannot have a null space."""
     shape, features = dataset.shape, model.feature_count
     if features == 0:
-        raise ConfigError(
-            f"{where}: model.arch = '{model.arch}': gives logits alone, and {needed_by} needs its features; "
-            "choose another network"
-        )
+        raise _logits_alone(model, where, needed_by)
     if shape is None or features is None or features > shape.classes:
         return
     key, advice = f"arch = '{model.arch}'", "choose a network with more features than classes"
@@ -27,6 +24,21 @@ def check_null_space(model: NetworkConfig, dataset: Dataset, where: str, needed_
     raise ConfigError(
         f"{where}: model.{key}: its head maps {features} features to {shape.classes} classes and has no null "
         f"space, which {needed_by} needs; {advice}"
+    )
+
+
+def check_features(model: NetworkConfig, suites: Iterable[Suite], where: str) -> None:
+    """ConfigError if a suite has an attack that needs more of the network than its logits."""
+    for suite in suites if model.feature_count == 0 else ():
+        for name, attack in suite.attacks.items():
+            if attack.needs_features:
+                raise _logits_alone(model, where, f"attack '{name}' of suite '{suite.name}'")
+
+
+def _logits_alone(model: NetworkConfig, where: str, needed_by: str) -> ConfigError:
+    return ConfigError(
+        f"{where}: model.arch = '{model.arch}': gives logits alone, and {needed_by} needs its features; "
+        "choose another network"
     )
 
 

@@ -146,6 +146,7 @@ class _Builder:
         for recipe in found.values():
             where = f"{self.source}: scales.{self.plan.scale}, run '{recipe.name}' on {dataset.name}"
             fit.check_batches(recipe.training, dataset, where)
+            fit.check_features(recipe.model, self.study.suites.values(), where)
             init = runs[recipe.init].id if recipe.init is not None else None
             projector = None
             if recipe.method.method.needs_null_space and init is not None:

@@ -42,6 +42,10 @@ class AutoAttackEvaluation(EvaluationAttack):
         return OUR_ENGINES if self.engine == "reference" else frozenset()
 
     @property
+    def needs_features(self) -> bool:
+        return self.engine == "fast-bf16"
+
+    @property
     def label(self) -> str:
         return f"{self.kind}-{self.version}"
 

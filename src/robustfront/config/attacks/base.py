@@ -35,6 +35,11 @@ class EvaluationAttack(Kind):
         return frozenset()
 
     @property
+    def needs_features(self) -> bool:
+        """Whether it needs more of a network than its logits."""
+        return False
+
+    @property
     def label(self) -> str:
         """The readable part of the names of its files."""
         return self.kind
