@@ -8,7 +8,7 @@ import pytest
 from pydantic import Field, ValidationError, create_model
 
 from robustfront.config import networks, schema
-from robustfront.config.datasets.digits import Digits
+from robustfront.config.datasets.mnist import MNIST
 from robustfront.config.identity import content, dataset_id, digest, restored, run_digest
 from robustfront.config.quantities import Flag
 from robustfront.config.schema import Config, Dataset, Run, added
@@ -131,12 +131,12 @@ def patched(*places: type[Config]) -> type[Run]:
 
     fields: dict[str, Any] = {}
     for place in places:
-        name = {schema.Training: "training", networks.PreActResNet: "model", Digits: "dataset"}[place]
+        name = {schema.Training: "training", networks.PreActResNet: "model", MNIST: "dataset"}[place]
         fields[name] = (with_field(place), ...)
     return create_model("Run", __base__=Run, **fields)
 
 
-@pytest.mark.parametrize("place", [schema.Training, networks.PreActResNet, Digits])
+@pytest.mark.parametrize("place", [schema.Training, networks.PreActResNet, MNIST])
 def test_a_field_added_to_a_part_of_a_run_changes_no_id(place: type[Config]) -> None:
     params = Was.Attack(steps=3)
     before = Run.model_validate(RUN)
