@@ -11,7 +11,7 @@ from robustfront import artefacts, checksums
 from robustfront.errors import ArtefactError, Interrupted, RunLocked, TrainingDiverged
 from robustfront.methods import methods
 from robustfront.methods.npat import NPGD
-from robustfront.models import factory, nullspace, weights
+from robustfront.models import nullspace, pretrained, weights
 from robustfront.training import session
 from robustfront.training.checkpoint import Checkpoint
 from robustfront.training.loop import Trainer
@@ -83,7 +83,7 @@ def test_a_run_with_an_init_needs_no_pretrained_weights(small_project, monkeypat
     planned.config = planned.config.model_copy(
         update={"model": planned.config.model.model_copy(update={"pretrained": "imagenet"})}
     )
-    monkeypatch.setattr(factory, "load_imagenet", lambda *_: pytest.fail("was asked for"))
+    monkeypatch.setattr(pretrained, "load_imagenet", lambda *_: pytest.fail("was asked for"))
     session.train(planned, methods, small_project.layout, torch.device("cpu"))
 
 
