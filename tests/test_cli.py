@@ -56,16 +56,20 @@ def test_planning_from_the_command_line_imports_no_torch(params: Path) -> None:
     assert not imported_by(code) & (HEAVY - {"pydantic", "numpy"})
 
 
-def test_devices_are_told_what_was_said_about_compiling(
+def test_devices_are_told_what_was_said_about_compiling_and_arithmetic(
     params: Path, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands: list[list[str]] = []
     monkeypatch.setattr("robustfront.training.launch.launch", lambda words, devices: commands.append(words))
     monkeypatch.setenv("ROBUSTFRONT_COMPILE", "1")
+    monkeypatch.setenv("ROBUSTFRONT_ARITHMETIC", "bf16")
     name = next(iter(load_plan(params).runs))
     for words in ([], ["--no-compile"]):
         run("--params", params, "train", name, "--device", "cpu", "--devices", "2", *words)
-    assert [words[-1] for words in commands] == ["--compile", "--no-compile"]
+    assert [words[-3:] for words in commands] == [
+        ["--compile", "--arithmetic", "bf16"],
+        ["--no-compile", "--arithmetic", "bf16"],
+    ]
 
 
 def test_the_module_is_the_command(params: Path) -> None:
@@ -191,8 +195,30 @@ def test_compilation_is_an_option_and_a_variable(
     from robustfront.training import session
 
     seen: list[bool] = []
-    monkeypatch.setattr(session, "train", lambda *arguments: seen.append(arguments[-1]))
+    monkeypatch.setattr(session, "train", lambda *arguments: seen.append(arguments[-2]))
     monkeypatch.setenv("ROBUSTFRONT_COMPILE", variable)
+    run_id = next(iter(load_plan(params).runs))
+    assert run("--params", params, "train", run_id, "--device", "cpu", *option)[0] == 0
+    assert seen == [wanted]
+
+
+@pytest.mark.parametrize(
+    ("option", "variable", "wanted"),
+    [((), "", None), (("--arithmetic", "fp32"), "bf16", "fp32"), ((), "bf16", "bf16")],
+)
+def test_arithmetic_is_an_option_and_a_variable(
+    option: tuple[str, ...],
+    variable: str,
+    wanted: str | None,
+    run: Any,
+    params: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from robustfront.training import session
+
+    seen: list[str | None] = []
+    monkeypatch.setattr(session, "train", lambda *arguments: seen.append(arguments[-1]))
+    monkeypatch.setenv("ROBUSTFRONT_ARITHMETIC", variable)
     run_id = next(iter(load_plan(params).runs))
     assert run("--params", params, "train", run_id, "--device", "cpu", *option)[0] == 0
     assert seen == [wanted]
