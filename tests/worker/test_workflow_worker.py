@@ -26,7 +26,7 @@ before = set(sys.modules)
 
 
 def tell():
-    late = sorted(m for m in set(sys.modules) - before if m.partition(".")[0] in ("robustfront", "torch"))
+    late = sorted(name for name in set(sys.modules) - before if name.startswith("robustfront."))
     with open("spied", "a") as file:
         threads = os.environ["OMP_NUM_THREADS"]
         file.write(f"{'robustfront.worker' in parent} {threads} {late} {sys.argv[1:]}\\n")
@@ -39,7 +39,9 @@ if sys.argv[0].endswith("__main__.py") and "robustfront" in sys.argv[0]:
 
 def spied(folder: Path) -> Project:
     params = tiny_params()
-    params["scales"]["tiny"]["suites"].pop("pixel-space")
+    suites = params["scales"]["tiny"]["suites"]
+    del suites["pixel-space"]
+    del suites["paper-space"]["attacks"]["autoattack"], suites["paper-space"]["samples"]
     (folder / "spy.py").write_text(SPY)
     made = Project(folder)
     made.write(params | {"extensions": ["spy.py"]})

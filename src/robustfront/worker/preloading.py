@@ -23,7 +23,7 @@ _NOTEBOOK = ("jupytext", "nbformat", "papermill", "nbconvert", "robustfront.repo
 
 MODULES = {
     "prepare": ("robustfront.planning.files", "robustfront.upkeep.neighbours"),
-    "data": (),
+    "data": ("robustfront.data.store",),
     "train": _TRAINING,
     "projector": ("robustfront.models.nullspace", "robustfront.models.weights", "robustfront.devices"),
     "evaluate": (
