@@ -24,8 +24,9 @@ from robustfront.attacks import Ball
 from robustfront.config import networks, schema
 from robustfront.config.attacks.pgd import PGDEvaluation
 from robustfront.config.evaluations import FINAL
+from robustfront.config.experiment import Scale
 from robustfront.config.images import Splits
-from robustfront.config.params import Scale, load_params
+from robustfront.config.params import load_params
 from robustfront.data.augment import to_float
 from robustfront.data.store import Store, load, prepare
 from robustfront.devices import choose_device
@@ -203,7 +204,8 @@ def _shown(differences: list[float]) -> str:
 
 def _tasks(options: argparse.Namespace) -> Iterator[Task]:
     params = load_params(ROOT / "params.yaml")
-    digits = params.scales["digits"]
+    scales = params.experiments["npat"].scales
+    digits = scales["digits"]
     epochs = {name: getattr(digits.training, name).epochs for name in ("standard", "adversarial")}
     if options.epochs:
         epochs = dict.fromkeys(epochs, options.epochs)
@@ -211,8 +213,8 @@ def _tasks(options: argparse.Namespace) -> Iterator[Task]:
     if options.mnist.is_dir() and not options.epochs:
         splits = Splits(train=2000, validation=500, test=2000)
         dataset = params.datasets["mnist"].model_copy(update={"path": str(options.mnist), "splits": splits})
-        small = params.scales["mnist"].model.model_copy(update={"depth": 10, "width": 8})
-        yield Task("mnist, 2000 images", dataset, params.scales["mnist"], small, dict.fromkeys(epochs, 4))
+        small = scales["mnist"].model.model_copy(update={"depth": 10, "width": 8})
+        yield Task("mnist, 2000 images", dataset, scales["mnist"], small, dict.fromkeys(epochs, 4))
 
 
 def _options() -> argparse.Namespace:

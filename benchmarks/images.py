@@ -2,12 +2,17 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from robustfront.data.readers import CIFAR_ARCHIVE, CIFAR_TEST, CIFAR_TRAIN, read_cifar10, read_npz
+from robustfront.config.datasets import Dataset
+from robustfront.config.datasets.cifar10 import CIFAR10
+from robustfront.config.datasets.npz import NPZ
+from robustfront.config.images import Normalisation, Splits
+from robustfront.data.readers import CIFAR_ARCHIVE, CIFAR_TEST, CIFAR_TRAIN, Part, read
 
 ROOT = Path(__file__).resolve().parents[1]
 BATCHES = "cifar-10-batches-py"
@@ -21,7 +26,7 @@ def load(folder: Path | None, count: int) -> tuple[Tensor, Tensor, str]:
     from data/raw, else from a folder shared/data beside the checkout.
     """
     if folder and folder.suffix == ".npz":
-        train = read_npz(folder, channels=3).train
+        train = _train(NPZ, {folder.name: folder})
         return torch.from_numpy(train.images[-count:]), torch.from_numpy(train.labels[-count:]), str(folder)
     for place in [folder] if folder else [ROOT / "data" / "raw" / "cifar10", _shared()]:
         if place is None:
@@ -35,7 +40,7 @@ def load(folder: Path | None, count: int) -> tuple[Tensor, Tensor, str]:
             if path.is_file()
         }
         if files:
-            train = read_cifar10(files).train
+            train = _train(CIFAR10, files)
             images, labels = train.images[-count:].copy(), train.labels[-count:].copy()
             return torch.from_numpy(images), torch.from_numpy(labels), "CIFAR-10 training images"
     if folder:
@@ -45,6 +50,12 @@ def load(folder: Path | None, count: int) -> tuple[Tensor, Tensor, str]:
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (count, 3, 32, 32), dtype=torch.uint8, generator=generator)
     return images, torch.arange(count) % 10, "random images (no CIFAR-10 was found: `--images FOLDER`)"
+
+
+def _train(source: type[Dataset], files: Mapping[str, Path]) -> Part:
+    """The official training part of images of three channels."""
+    colours = Normalisation(mean=(0.5,) * 3, std=(0.5,) * 3)
+    return read(source(name="images", splits=Splits(validation=1), normalisation=colours), files).train
 
 
 def _shared() -> Path | None:

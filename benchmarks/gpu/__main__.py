@@ -7,7 +7,6 @@ docs/benchmarks/gpu.md, or gpu-evidence.md, step by step. `--device cpu --tiny` 
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import tempfile
 from functools import partial
@@ -49,8 +48,8 @@ def main() -> int:
         few = evidence.Budget(2, 16, reserve=30, attacked=4)
         budget = few if tiny else evidence.Budget(10, 128, options.reserve, options.attacked)
         with tempfile.TemporaryDirectory() as folder:
-            evidence.gather(journal, work(batch=10**6), unpacked(options.images), Path(folder), budget)
-            shutil.copy(Path(folder) / "evidence.tar.gz", options.out)
+            kept, all_images = options.out / "evidence.tar.gz", work(batch=10**6)
+            evidence.gather(journal, all_images, work.keywords["folder"], Path(folder), kept, budget)
     return 1 if journal.failed else 0
 
 
@@ -75,12 +74,13 @@ def check(journal: Journal, work: partial[Workload], tiny: bool) -> None:
         journal.table(make())
         return []
 
-    journal.section(f"How fast is it? PreActResNet-18, attacks of {steps} steps")
+    network = f"PreActResNet-{large.config.depth}, width {large.config.width}"
+    journal.section(f"How fast is it? {network}, attacks of {steps} steps")
     journal.step("the card at its best", partial(table, partial(speed.peaks, large, 64 if tiny else 8192)))
     for size in (8,) if tiny else (128, 512):
         make = partial(speed.trainings, large, steps, size, repeats)
         journal.step(f"a training step, batches of {size}", partial(table, make))
-    images = work(batch=64 if tiny else EPOCH)
+    images = work(batch=64 if tiny else TRAINED_WHOLE)
     journal.step("an epoch of PGD-AT as it is", partial(speed.epoch, images, steps))
     sizes = (8,) if tiny else (64, 128, 512)
     make = partial(speed.graphs, large, steps, sizes, repeats, compiled=False)
@@ -94,7 +94,7 @@ def check(journal: Journal, work: partial[Workload], tiny: bool) -> None:
         journal.step("torch.compile under the graph", partial(table, make))
 
 
-EPOCH = 20_000
+TRAINED_WHOLE = 20_000
 """Real images for the epoch that is trained whole; of an H100 it takes some seconds."""
 
 
@@ -112,7 +112,10 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--attacked", type=int, default=200, help="images for AutoAttack")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks", help="folder of the page")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.what == "evidence" and options.images is None:
+        parser.error("evidence is of real images: give --images")
+    return options
 
 
 if __name__ == "__main__":

@@ -45,8 +45,11 @@ class Budget:
     attacked: int
 
 
-def gather(journal: Journal, work: Workload, images: Path, folder: Path, budget: Budget) -> None:
-    """Plans, trains, attacks, and writes the table; each part is a step of the journal."""
+def gather(journal: Journal, work: Workload, images: Path, folder: Path, kept: Path, budget: Budget) -> None:
+    """Plans, trains, attacks, and writes the table; each part is a step of the journal.
+
+    The project is written into `folder`, and after each step what can be reported later into the file `kept`.
+    """
     epochs: dict[str, int] = {}
 
     def plan_epochs() -> Sequence[str]:
@@ -71,12 +74,13 @@ def gather(journal: Journal, work: Workload, images: Path, folder: Path, budget:
     journal.step("data", lambda: run("data", *plan.datasets))
     for name, planned in _named(plan).items():
         journal.step(f"training {name}", partial(run, "train", planned.id, *device))
+        keep(layout, kept)
         for projector in plan.projectors.values():
             if projector.run_id == planned.id:
                 journal.step("projector", partial(run, "projector", projector.id))
     for name, planned in _named(plan).items():
         journal.step(f"attacking {name}", partial(run, "evaluate", planned.id, *device))
-        keep(layout, folder / "evidence.tar.gz")
+        keep(layout, kept)
     journal.table(table(plan, layout))
 
 
@@ -158,7 +162,7 @@ def table(plan: Plan, layout: Layout) -> list[list[str]]:
         cells: dict[str, str] = {}
         for suite in study.suites.values():
             for shown, (name, outcome) in views(suite).items():
-                stem = layout.evaluation(planned.id, study.evaluation_id(suite.name, name))
+                stem = layout.evaluation(planned.id, study.evaluation_id(planned.id, suite.name, name))
                 title = shown if shown == "clean" else f"{shown}, {suite.name}"
                 if stem.with_suffix(".json").is_file():
                     found = outcomes.record(stem)["outcomes"][outcome]

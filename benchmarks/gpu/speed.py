@@ -59,7 +59,11 @@ def _entrants(work: Workload, steps: int) -> Iterator[tuple[str, Callable[[], ob
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
     published = partial(textbook.pgd_at_step, model, optimizer, work.x, work.labels, **given)
     yield "PGD-AT, textbook loop, TF32", contestants.as_installed(published), 2 * steps + 3
-    yield "PGD-AT, textbook loop, bf16 autocast", contestants.as_installed(_in_bf16(published)), 2 * steps + 3
+    yield (
+        "PGD-AT, textbook loop, bf16 autocast",
+        contestants.as_installed(_in_bf16(published, work.device)),
+        2 * steps + 3,
+    )
     yield "PGD-AT, ours, float32", ours("pgd_at", precision="fp32"), 2 * steps + 3
     yield "PGD-AT, ours, bf16", ours("pgd_at", precision="bf16"), 2 * steps + 3
     yield "the same, cuDNN free to choose", _free(ours("pgd_at", precision="bf16")), 2 * steps + 3
@@ -141,12 +145,13 @@ def _measured(run: Callable[[], object], device: torch.device, repeats: int) -> 
 
 
 def seconds_of(run: Callable[[], object], device: torch.device, repeats: int) -> float:
+    """Of one call, after two that do not count."""
     return _measured(run, device, repeats)[0]
 
 
-def _in_bf16(run: Callable[[], object]) -> Callable[[], object]:
+def _in_bf16(run: Callable[[], object], device: torch.device) -> Callable[[], object]:
     def call() -> object:
-        with torch.autocast("cuda" if torch.cuda.is_available() else "cpu", torch.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16):
             return run()
 
     return call
