@@ -9,6 +9,7 @@ import torch
 import small_params
 from robustfront.artefacts import Layout
 from robustfront.data.store import prepare
+from robustfront.evaluation.session import evaluate_run
 from robustfront.methods import methods
 from robustfront.models import nullspace, weights
 from robustfront.planning import Plan, PlannedRun, load_plan
@@ -45,6 +46,16 @@ class Project:
         (found,) = (run for run in self.plan.runs.values() if run.is_called(name))
         return found
 
+    def prepare(self) -> None:
+        """Makes the data set."""
+        (dataset_id,) = self.plan.datasets
+        prepare(self.plan.datasets[dataset_id], self.folder / "raw", self.layout.dataset(dataset_id))
+
+    def evaluate(self, name: str) -> None:
+        """Makes all evaluations that are wanted of a trained run."""
+        run = self.run(name)
+        evaluate_run(run, self.plan.evaluations[run.id], self.plan.index(run.id), self.layout, "cpu")
+
     def train(self, name: str) -> Path:
         """Trains a run and returns its folder."""
         planned = self.run(name)
@@ -80,8 +91,7 @@ def build(folder: Path) -> Project:
     """The project with its data, its standard model and the projector made."""
     project = Project(folder)
     small_params.write(folder, params())
-    (dataset_id,) = project.plan.datasets
-    prepare(project.plan.datasets[dataset_id], folder / "raw", project.layout.dataset(dataset_id))
+    project.prepare()
     model = project.train("st") / "model.safetensors"
     (projector,) = project.plan.projectors.values()
     head = weights.load_weights(model)["head.weight"]

@@ -8,9 +8,7 @@ import torch
 
 import small_params
 from robustfront.config.evaluations import WORST_CASE
-from robustfront.data.store import prepare
 from robustfront.evaluation import outcomes
-from robustfront.evaluation.session import evaluate_run
 from robustfront.reporting import default, rendering
 from robustfront.reporting.results import Results
 from robustfront.reporting.wording import WHOLE
@@ -49,13 +47,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         "defaults/suites": {split: suite | {"split": split} for split in SIZES},
     }
     small_params.write(made.folder, small_params.tree(**edits))
-    (dataset_id,) = made.plan.datasets
-    prepare(made.plan.datasets[dataset_id], made.folder / "raw", made.layout.dataset(dataset_id))
+    made.prepare()
     torch.set_num_threads(1)
     for name in RUNS:
         made.train(name)
-        run = made.run(name)
-        evaluate_run(run, made.plan.evaluations[run.id], made.plan.index(run.id), made.layout, "cpu")
+        made.evaluate(name)
     return made
 
 

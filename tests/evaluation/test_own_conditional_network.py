@@ -6,9 +6,7 @@ import pytest
 import torch
 
 import small_params
-from robustfront.data.store import prepare
 from robustfront.evaluation import outcomes
-from robustfront.evaluation.session import evaluate_run
 from robustfront.reporting import default
 from robustfront.reporting.results import Results
 from small_project import BUDGET, Project
@@ -85,13 +83,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     tree = small_params.tree(**edits)
     tree["extensions"] = [str(made.folder / "told.py")]
     small_params.write(made.folder, tree)
-    (dataset_id,) = made.plan.datasets
-    prepare(made.plan.datasets[dataset_id], made.folder / "raw", made.layout.dataset(dataset_id))
+    made.prepare()
     torch.set_num_threads(1)
     for name in runs:
         made.train(name)
-        run = made.run(name)
-        evaluate_run(run, made.plan.evaluations[run.id], made.plan.index(run.id), made.layout, "cpu")
+        made.evaluate(name)
     return made
 
 

@@ -25,7 +25,7 @@ from robustfront.planning import load_plan, sources
 from robustfront.planning.sources import training_code
 from robustfront.training.session import train
 from robustfront.upkeep import inventory
-from robustfront.upkeep.reproduce import Reproduction
+from robustfront.upkeep.reproduce import Reproduction, _Original
 
 FILES = ("model.safetensors", "history.csv")
 
@@ -131,6 +131,36 @@ def test_an_old_manifest_is_helped_out_by_config_yaml(folder: Path) -> None:
             checksums = record.pop(key)
         write_json(run / "manifest.json", record | {"weights_sha256": checksums["model.safetensors"]})
     assert reproduce(folder).same
+
+
+@pytest.mark.parametrize(
+    ("own", "start", "stored", "expected"),
+    [
+        ("fp32", "bf16", "fp32", "fp32"),  # the start's manifest says it
+        (
+            "fp32",
+            "bf16",
+            None,
+            "bf16",
+        ),  # nothing is left of it: as its config allows, whatever the run's does
+        ("bf16", "fp32", None, "fp32"),
+        ("fp32", "fp32", None, "fp32"),
+    ],
+)
+def test_a_start_is_computed_as_it_was(
+    folder: Path, own: str, start: str, stored: str | None, expected: str
+) -> None:
+    found = _Original(folder)
+    found.config.training.__dict__["precision"] = found.record["arithmetic"] = own
+    (key, config), *_ = found.ancestors().items()
+    config.training.__dict__["precision"] = start
+    path = folder.parent / key / "manifest.json"
+    if stored is None:
+        path.unlink()
+    else:
+        write_json(path, read_json(path) | {"arithmetic": stored})
+    assert found.arithmetic(key, config) == expected
+    assert found.arithmetic(found.id, found.config) == own
 
 
 def test_the_verb_tells_and_ends_with_zero(folder: Path) -> None:

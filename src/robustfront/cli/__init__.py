@@ -21,7 +21,7 @@ from robustfront.jobs import remembered
 if TYPE_CHECKING:
     from types import FrameType
 
-    from robustfront.planning.arithmetic import Precision
+    from robustfront.config.schema import Precision
 
 STOPPED = "error: stopped; finished work is kept: run the same command again to go on"
 

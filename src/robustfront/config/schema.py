@@ -68,6 +68,9 @@ class Ascent(Config):
 
 
 # ----------------------------------------------------------------------------------------- training
+Precision = Literal["fp32", "bf16"]
+
+
 class Validation(Config):
     """How an epoch is judged on the validation images; never on test images."""
 
@@ -94,7 +97,7 @@ class Training(Config):
         "best", description="weights kept: best on validation, or the last"
     )
     validation: Validation = Validation()
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="autocast of the training attack and step")
+    precision: Precision = Field("fp32", description="autocast of the training attack and step")
     drop_last: Flag = added(
         False, before=False, description="leave out an epoch's last images where they do not fill a batch"
     )

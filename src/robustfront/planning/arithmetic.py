@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import get_args
 
 from robustfront import artefacts
+from robustfront.config.schema import Precision
 from robustfront.errors import ArtefactError
-
-Precision = Literal["fp32", "bf16"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def load(path: Path) -> Decision | None:
         raise ArtefactError(
             f"{path}: is damaged ({error}); delete it, and it will be measured again"
         ) from None
-    if found.precision not in ("fp32", "bf16"):
+    if found.precision not in get_args(Precision):
         raise ArtefactError(
             f"{path}: precision '{found.precision}' is neither fp32 nor bf16; delete the file"
         )

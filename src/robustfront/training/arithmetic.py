@@ -16,9 +16,10 @@ from torch import Tensor
 
 from robustfront import attacks
 from robustfront.attacks import objectives
+from robustfront.config.schema import Precision
 from robustfront.errors import ConfigError
 from robustfront.models import Classifier
-from robustfront.planning.arithmetic import Decision, Precision, load, place, save
+from robustfront.planning.arithmetic import Decision, load, place, save
 from robustfront.training.provenance import device_name
 
 IMAGES = 16

@@ -6,7 +6,7 @@ Randomness is a function of (seed, epoch, step), so there is no generator state 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from robustfront import sealed
+from robustfront.config.schema import Precision
 from robustfront.errors import ArtefactError
 
 FORMAT = 2
@@ -39,7 +40,7 @@ class Checkpoint:
     seconds: float
     made_from: Mapping[str, str] = field(default_factory=dict)
     sources: str = ""
-    arithmetic: Literal["fp32", "bf16"] | None = None
+    arithmetic: Precision | None = None
 
     def save(self, path: Path) -> None:
         """Replaces `path`. ArtefactError, the older file untouched, where it cannot be written."""

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from torch.utils.checkpoint import checkpoint
 
 from robustfront import attacks
 from robustfront.attacks.draws import PartGenerator
+from robustfront.config.schema import Precision
 from robustfront.devices import is_out_of_memory
 from robustfront.errors import ConfigError
 from robustfront.methods.base import Losses, Method
@@ -43,7 +44,7 @@ class Gradients(Passes):
     """
 
     def __init__(
-        self, model: Classifier, method: Method, *, precision: Literal["fp32", "bf16"], world: World = ALONE
+        self, model: Classifier, method: Method, *, precision: Precision, world: World = ALONE
     ) -> None:
         self.model, self.method, self.precision, self.world = model, method, precision, world
         # Of several processes one alone must not change its ways: the others would wait for it for ever.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from torch import Tensor
 from robustfront.attacks.draws import PartGenerator
 from robustfront.config.images import Augmentation
 from robustfront.config.schedules import Position
-from robustfront.config.schema import Training
+from robustfront.config.schema import Precision, Training
 from robustfront.data.augment import augment, to_float
 from robustfront.data.store import Store
 from robustfront.errors import ConfigError, Interrupted, TrainingDiverged
@@ -75,7 +75,7 @@ class Trainer:
         augmentation: Augmentation,
         seed: int,
         world: World = ALONE,
-        precision: Literal["fp32", "bf16"] | None = None,
+        precision: Precision | None = None,
     ) -> None:
         self.run_id, self.model, self.method, self.store = run_id, model, method, store
         self.training, self.augmentation, self.seed, self.world = training, augmentation, seed, world

@@ -20,6 +20,7 @@ from robustfront.artefacts import Layout, require_writable
 from robustfront.attacks import compile_stand_ins
 from robustfront.config.batch_norm import Reestimated
 from robustfront.config.lasting import restored
+from robustfront.config.schema import Precision
 from robustfront.data.store import Store, load
 from robustfront.devices import enough_memory
 from robustfront.errors import ArtefactError, ConfigError
@@ -29,7 +30,6 @@ from robustfront.methods.base import Setting
 from robustfront.models import Classifier, build, nullspace, weights
 from robustfront.models.batch_norm import forget_statistics
 from robustfront.models.nullspace import NullSpace
-from robustfront.planning.arithmetic import Precision
 from robustfront.planning.sources import training_code
 from robustfront.training import provenance
 from robustfront.training.arithmetic import settle
@@ -97,6 +97,7 @@ def _train(
     if begun is not None:
         _resume(trainer, begun, path, made_from)
         sources = _of_all_steps(begun.sources, sources)
+    resumed, begun = begun is not None, None  # its tensors would be held until the end
     with tqdm(
         desc=planned.id,
         initial=trainer.steps_done,
@@ -122,7 +123,7 @@ def _train(
             "made_from": made_from,
             "sources": sources,
             "started": started.isoformat(timespec="seconds"),
-            "resumed": begun is not None,
+            "resumed": resumed,
             "devices": world.size,
             "compiled": compiled,
             "arithmetic": trainer.precision,

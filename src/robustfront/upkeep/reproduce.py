@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from robustfront.artefacts import Layout, sha256
 from robustfront.checksums import amend, differing, recorded
 from robustfront.config.identity import dataset_id, restored
-from robustfront.config.schema import Run
+from robustfront.config.schema import Precision, Run
 from robustfront.config.yaml_loader import load_yaml
 from robustfront.errors import ArtefactError
 from robustfront.methods import Methods
@@ -71,6 +71,7 @@ class _Original:
                 f"{folder / MANIFEST}: config.{key}: {first['msg']}; it is of another version of robustfront"
             ) from None
         self.id = str(self.record["run"])
+        self.record.setdefault("arithmetic", self.config.training.precision)  # there was no choice before
 
     @property
     def weights(self) -> str:
@@ -79,6 +80,19 @@ class _Original:
     def input(self, name: str) -> str | None:
         """The checksum of an artefact, by its path below results, that the training read; None if unknown."""
         found: str | None = self.record.get("made_from", {}).get(name)
+        return found
+
+    def arithmetic(self, run_id: str, config: Run) -> Precision:
+        """What it, or a run it comes from, was computed in.
+
+        Of a run that nothing is left of: the same if its config allows the same, as one decision was made
+        for both then; else what its config says.
+        """
+        path = self.folder.parent / run_id / MANIFEST
+        own = self.record if run_id == self.id else read_facts(path) if path.is_file() else {}
+        allowed = config.training.precision
+        likely = self.record["arithmetic"] if self.config.training.precision == allowed else allowed
+        found: Precision = own.get("arithmetic", likely)
         return found
 
     def ancestors(self) -> dict[str, Run]:
@@ -147,7 +161,7 @@ class Reproduction:
             self._projector(config)
         names = list(original.record.get("names", [])) if run_id == original.id else []
         planned = PlannedRun(run_id, config, key, names)
-        arithmetic = original.record.get("arithmetic", config.training.precision)
+        arithmetic = original.arithmetic(run_id, config)
         train(planned, self.methods, self.layout, self.device, arithmetic=arithmetic)
         return read_facts(path)
 
