@@ -71,13 +71,18 @@ def pid_of(job: subprocess.Popen[str]) -> int:
     return int(job.stdout.readline())
 
 
+def has_ended(pid: int) -> bool:
+    """Whether a process has ended; an orphan's entry may stay where process 1 does not reap."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def gone(pid: int) -> bool:
     """Whether a process ends within some seconds."""
     for _ in range(400):
-        try:
-            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-                return True
-        except psutil.NoSuchProcess:
+        if has_ended(pid):
             return True
         time.sleep(0.05)
     return False
