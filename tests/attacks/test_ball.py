@@ -18,7 +18,8 @@ def ball(norm: str = "linf", space: str = "pixel", eps: float = 0.1, clip: str =
 
 
 def ascent(start: str, **settings: float) -> Ascent:
-    return Ascent.model_validate({"steps": 1, "step_size": 0.1, "start": start} | settings)
+    given = {"steps": 1, "step_size": 0.1, "start": start, "clip_start": False}
+    return Ascent.model_validate(given | settings)
 
 
 def random(seed: int, *, low: float = 0.0, high: float = 1.0, n: int = 4) -> Tensor:
@@ -110,14 +111,36 @@ def test_normalised_unit_clip_lifts_pixels_below_the_mean_and_still_counts_the_r
 @pytest.mark.parametrize(("norm", "space"), KINDS)
 @pytest.mark.parametrize("start", ["none", "gaussian", "sign", "uniform"])
 def test_starts_lie_in_the_ball_and_are_drawn_from_the_generator(norm: str, space: str, start: str) -> None:
-    b, x = ball(norm, space, 0.1), random(0)
-    first, second = (b.start(x, ascent(start), torch.Generator().manual_seed(5)) for _ in range(2))
+    b, x, clipped = ball(norm, space, 0.1), random(0), ascent(start, clip_start=True)
+    first, second = (b.start(x, clipped, torch.Generator().manual_seed(5)) for _ in range(2))
     assert b.contains(first, x).all()
     assert torch.equal(first, second)
-    other = b.start(x, ascent(start), torch.Generator().manual_seed(6))
+    other = b.start(x, clipped, torch.Generator().manual_seed(6))
     assert torch.equal(first, other) == (start == "none")
     if start == "none":
         assert torch.equal(first, x)
+
+
+@pytest.mark.parametrize(("norm", "space"), KINDS)
+@pytest.mark.parametrize("start", ["gaussian", "sign", "uniform"])
+def test_starts_stay_where_the_noise_falls_unless_they_are_to_be_clipped(
+    norm: str, space: str, start: str
+) -> None:
+    b, x = ball(norm, space, 0.1), random(0).round()  # black and white: half of all noise leaves the box
+    free, clipped = (
+        b.start(x, ascent(start, clip_start=clip), torch.Generator().manual_seed(5)) for clip in (False, True)
+    )
+    outside = (free < 0) | (free > 1)
+    assert 0.4 < outside.double().mean() < 0.6
+    assert (b.distance(free, x) <= 0.1 * (1 + 1e-12)).all(), "the ball is not left by noise this small"
+    assert torch.equal(clipped, free.clamp(0, 1))
+
+
+def test_a_given_start_is_clipped_like_any_other() -> None:
+    b, x = ball(eps=0.1), random(0)
+    far = x + 0.5
+    assert torch.equal(b.start(x, ascent("uniform"), None, far), far)
+    assert torch.equal(b.start(x, ascent("uniform", clip_start=True), None, far), b.project(far, x))
 
 
 def test_gaussian_start_has_the_stated_deviation_in_units_of_the_space() -> None:

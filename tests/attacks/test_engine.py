@@ -71,6 +71,27 @@ def test_l2_attack_reaches_the_worst_case_of_a_linear_model(
     torch.testing.assert_close(objectives.margin(model(x_adv), y), worst, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("clip_start", [False, True])
+def test_it_is_the_inner_loop_of_trades_as_published(convolutional: Convolutional, clip_start: bool) -> None:
+    """Zhang et al. 2019: noise is added, and the box is met after each step, not before the first one."""
+    model, (x, y) = convolutional.double(), labelled(6)
+    x, eps, step = x.double().round(), 0.05, 0.02  # on the edge of the box
+    settings = ascent(4, step, "gaussian").model_copy(update={"clip_start": clip_start})
+    found = pgd(
+        model, x, y, ball_of(model, eps=eps), settings, objective=objectives.kl_to(model(x).detach()),
+        generator=generator(3),
+    )  # fmt: skip
+    x_adv = x + 0.001 * torch.randn(x.shape, generator=generator(3), dtype=x.dtype)
+    x_adv = x_adv.clamp(0, 1) if clip_start else x_adv
+    clean = model(x).softmax(dim=1).detach()
+    for _ in range(settings.steps):
+        x_adv = x_adv.detach().requires_grad_()
+        divergence = nn.functional.kl_div(model(x_adv).log_softmax(dim=1), clean, reduction="sum")
+        (gradient,) = torch.autograd.grad(divergence, x_adv)
+        x_adv = torch.min(torch.max(x_adv + step * gradient.sign(), x - eps), x + eps).clamp(0, 1)
+    torch.testing.assert_close(found, x_adv.detach(), rtol=0, atol=1e-12)
+
+
 def test_one_step_without_start_is_fgsm(convolutional: Convolutional) -> None:
     x, y = labelled(6)
     leaf = x.clone().requires_grad_()

@@ -52,14 +52,20 @@ class Ball:
         """This ball with radius eps * factors[i] around image i of a batch; `factors` (B,) > 0."""
         return replace(self, factors=factors.view(-1, 1, 1, 1))
 
-    def start(self, x: Tensor, ascent: Ascent, generator: Source | None) -> Tensor:
-        """The first iterate of an ascent, projected.
+    def start(
+        self, x: Tensor, ascent: Ascent, generator: Source | None, given: Tensor | None = None
+    ) -> Tensor:
+        """The first iterate of an ascent, projected only where `ascent.clip_start` says so.
 
-        It is x, x + start_std * N(0, I), x +- start_std with signs drawn, or uniform in the norm ball.
-        `generator` is any that `draws.draw` takes; a plain one lives on the device of `x`.
+        It is `given`, or else x, x + start_std * N(0, I), x +- start_std with signs drawn, or uniform in the
+        norm ball. `generator` is any that `draws.draw` takes; a plain one lives on the device of `x`.
         """
+        started = self._noisy(x, ascent, generator) if given is None else given.detach()
+        return self.project(started, x) if ascent.clip_start else started
+
+    def _noisy(self, x: Tensor, ascent: Ascent, generator: Source | None) -> Tensor:
         if ascent.start == "none":
-            return self.project(x, x)
+            return x
         if ascent.start == "gaussian":
             noise = ascent.start_std * draw(torch.randn, x, generator)
         elif ascent.start == "sign":
@@ -70,7 +76,7 @@ class Ball:
             uniform = draw(torch.rand, x, generator, len(x), 1, 1, 1)
             radius = self.eps * uniform ** (1 / x.shape[1:].numel())
             noise = radius * _unit(draw(torch.randn, x, generator))
-        return self.project(x + self.scale * noise, x)
+        return x + self.scale * noise
 
     def step(self, x_adv: Tensor, gradient: Tensor, step_size: float) -> Tensor:
         """`x_adv` moved by `step_size` (threat units) along steepest ascent of the norm; not yet projected.

@@ -109,7 +109,7 @@ def iterates(
     at_step: AtStep | None = None,
 ) -> Iterator[Tensor]:
     """The start of one ascent and its image after each step: what `pgd` goes through, restarts aside."""
-    x_adv = ball.start(x, ascent, generator) if start is None else ball.project(start.detach(), x)
+    x_adv = ball.start(x, ascent, generator, start)
     yield x_adv
     for step in range(ascent.steps):
         network, ascended = at_step(step) if at_step else (model, objective)
