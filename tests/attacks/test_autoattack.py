@@ -170,7 +170,7 @@ def test_seed_decides_and_nothing_outside_is_touched(small_budget: None, setting
     assert not torch.equal(autoattack(model, x, y, ball, **settings | {"seed": 1}), first)
 
 
-@pytest.mark.parametrize("version", ["standard", "plus", "rand"])
+@pytest.mark.parametrize("version", ["standard", "plus", "rand", "apgd"])
 @pytest.mark.parametrize("n", [0, 1, 17])
 def test_any_version_takes_any_number_of_images(small_budget: None, version: str, n: int) -> None:
     model = linear(4)
@@ -194,10 +194,33 @@ def test_the_fast_engines_take_any_number_of_images(
     assert ball_of(model, eps=0.01).contains(x_adv, x).all()
 
 
-@pytest.mark.parametrize("engine", ["fast", "fast-bf16"])
-def test_the_fast_engines_have_the_standard_version_only(engine: str) -> None:
+@pytest.mark.parametrize(
+    ("engine", "version"), [("fast", "plus"), ("fast-bf16", "plus"), ("fast-bf16", "apgd")]
+)
+def test_the_fast_engines_have_few_versions(engine: str, version: str) -> None:
     with pytest.raises(ValidationError, match="set engine to 'reference'"):
-        AutoAttackEvaluation.model_validate({"engine": engine, "version": "plus"})
+        AutoAttackEvaluation.model_validate({"engine": engine, "version": version})
+
+
+@pytest.mark.parametrize("engine", ["reference", "fast"])
+def test_version_apgd_is_the_first_two_parts_of_standard(
+    monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    """An independent count: the images that the parts of the whole ensemble had left after APGD-T."""
+    limit(monkeypatch, steps=20, queries=60)
+    model, x, y = trained()
+    ball = ball_of(model, "linf", "pixel", 0.024)
+    given: dict[str, dict[str, int]] = {}
+    fell = {}
+    for version in ("standard", "apgd"):
+        heard = given.setdefault(version, {})
+        settings = STANDARD | {"attack": AutoAttackEvaluation(engine=engine, version=version)}  # type: ignore[arg-type]
+        x_adv = autoattack(
+            model, x, y, ball, **settings, report=lambda part, _, n, to=heard: to.update({part: n})
+        )
+        fell[version] = int((model(x_adv).argmax(1) != y).sum())
+    assert list(given["apgd"]) == ["apgd-ce", "apgd-t"]
+    assert 0 < fell["apgd"] == len(x) - given["standard"]["fab-t"]
 
 
 @pytest.mark.parametrize(("norm", "eps"), [("linf", 0.024), ("l2", 0.18)])

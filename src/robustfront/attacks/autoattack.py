@@ -34,7 +34,7 @@ from robustfront.attacks.engine import Attack, Runner, frozen
 from robustfront.attacks.standard.bfloat16 import Bfloat16
 from robustfront.attacks.standard.ensemble import Report, standard
 from robustfront.attacks.standard.problem import Network, Problem
-from robustfront.config.attacks.autoattack import AutoAttackEvaluation
+from robustfront.config.attacks.autoattack import APGD_PARTS, AutoAttackEvaluation
 from robustfront.errors import ConfigError
 from robustfront.models.batch_norm import batch_statistics_layers
 
@@ -74,8 +74,11 @@ def autoattack(
     with _prepared(model, ball, x) as (wrapped, z, settings):
         if len(x) == 0:
             return x
+        parts = APGD_PARTS if attack.version == "apgd" else None
         if attack.engine == "reference":
-            authors = pyautoattack.AutoAttack(wrapped, version=attack.version, seed=seed, **settings)
+            version = "standard" if parts else attack.version
+            authors = pyautoattack.AutoAttack(wrapped, version=version, seed=seed, **settings)
+            authors.attacks_to_run = list(parts or authors.attacks_to_run)
             authors.verbose = False
             targets = min(9, model.classes - 1)
             authors.apgd_targeted.n_target_classes = authors.fab.n_target_classes = targets
@@ -86,7 +89,9 @@ def autoattack(
             problem = Problem(
                 _channels_last(wrapped), _channels_last(search), ball.threat.norm, settings["eps"]
             )
-            z_adv = standard(problem, z, labels, seed=seed, batch_size=batch_size, run=run, report=report)
+            z_adv = standard(
+                problem, z, labels, seed=seed, batch_size=batch_size, parts=parts, run=run, report=report
+            )
         return _unwrapped(wrapped, z_adv, z, x, ball)
 
 

@@ -1,8 +1,8 @@
-"""The four attacks one after the other, each on what the ones before it left standing."""
+"""AutoAttack's attacks one after the other, each on what the ones before it left standing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -35,16 +35,18 @@ def standard(
     *,
     seed: int,
     batch_size: int,
+    parts: Sequence[str] | None = None,
     run: Runner = lambda attack, x, labels: attack(x, labels),
     report: Report = lambda part, done, given: None,
 ) -> Tensor:
-    """x' (B, C, H, W); x itself where all four failed or x is misclassified already.
+    """x' (B, C, H, W); x itself where all `parts` failed or x is misclassified already.
 
-    The random numbers of each part and batch start from `seed` anew. `run` runs each part on each batch.
+    `parts` are some of `PARTS`, which come in their order there; None: all four. The random numbers of each part and batch start from `seed` anew. `run` runs each part on each batch.
     """
     ranking = _ranking(problem, x, batch_size)
     x_adv, stands = x.clone(), ranking[:, 0] == labels
-    for name, part in PARTS.items():
+    chosen = {name: part for name, part in PARTS.items() if parts is None or name in parts}
+    for name, part in chosen.items():
         standing = stands.nonzero().squeeze(1)
         for start in range(0, len(standing), batch_size):
             batch = standing[start : start + batch_size]
