@@ -24,10 +24,17 @@ def kl_divergence(reference_logits: Tensor, logits: Tensor) -> Tensor:
     return (log_reference.exp() * (log_reference - log_p)).sum(dim=1)
 
 
-def squared_error(logits: Tensor, labels: Tensor) -> Tensor:
-    """|p - onehot(y)|^2, the Brier score, in [0, 2]: the clean term of SCORE (Pang et al. 2022, Eq. 10)."""
+def squared_error(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+    """|p - t|^2, in [0, 2]: the clean term of SCORE (Pang et al. 2022, Eq. 10).
+
+    t has 1 - smoothing on the label and smoothing / (K - 1) on each of the other K - 1 classes: without
+    smoothing this is the Brier score.
+    """
     p = widen(logits).softmax(dim=1)
-    return squared_norm(p.scatter_add(1, labels[:, None], -p.new_ones(len(p), 1)))
+    other = smoothing / (p.shape[1] - 1)
+    return squared_norm(
+        (p - other).scatter_add(1, labels[:, None], p.new_full((len(p), 1), other + smoothing - 1))
+    )
 
 
 def squared_distance(logits_a: Tensor, logits_b: Tensor) -> Tensor:

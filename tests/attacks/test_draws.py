@@ -38,6 +38,16 @@ def test_any_images_in_any_order_get_their_own_numbers(positions: list[int]) -> 
         assert torch.equal(found, whole[at])
 
 
+def test_images_that_are_kept_draw_on_as_if_the_others_were_there() -> None:
+    source = ByPosition(0, torch.arange(IMAGES))
+    first = draw(torch.rand, LIKE, source)
+    kept = torch.arange(IMAGES) % 5 == 2
+    source.keep(kept)
+    second = draw(torch.randn, LIKE[kept], source)
+    assert torch.equal(first, ALL[0])
+    assert torch.equal(second, ALL[1][kept])
+
+
 def test_numbers_differ_between_images_draws_and_seeds() -> None:
     rows = ALL[0].flatten(1)
     assert len(rows.unique(dim=0)) == IMAGES

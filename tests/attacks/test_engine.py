@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from robustfront import attacks, losses
-from robustfront.attacks import Ball, frozen, input_gradient, iterates, objectives, pgd
+from robustfront.attacks import Ball, frozen, input_gradient, iterates, objectives, pgd, until_fallen
+from robustfront.attacks.draws import ByPosition
 from robustfront.config.schema import Ascent, Threat
 from robustfront.errors import ConfigError
 from toy_models import Convolutional, random_images, random_linear
@@ -272,6 +273,49 @@ def test_restarts_prefer_a_wrong_prediction_to_a_larger_objective() -> None:
     fell = model(x_adv).argmax(1) != y
     once = pgd(model, x, y, ball, ascent(1, 1e-9), objective=contrary, generator=generator())
     assert fell.sum() > (model(once).argmax(1) != y).sum()
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("objective", [objectives.ce, objectives.margin])
+def test_images_that_fell_are_left_out_of_further_restarts(
+    norm: str, objective: objectives.Objective
+) -> None:
+    model, (x, y) = random_linear(4, SHAPE, norm=2.0).double(), labelled(60)
+    x = x.double()
+    y[5:] = model(x[5:]).argmax(1)
+    ball, settings = ball_of(model, norm, eps=0.06 if norm == "linf" else 0.3), ascent(1, 0.001, restarts=5)
+    shared = ByPosition(3, torch.arange(60))
+    runs = torch.stack(
+        [pgd(model, x, y, ball, ascent(1, 0.001), objective=objective, generator=shared) for _ in range(5)]
+    )
+    with torch.no_grad():
+        fell = torch.stack([model(run).argmax(1) != y for run in runs])
+        value = torch.stack([objective(model(run), y) for run in runs])
+    chosen = torch.where(fell.any(0), fell.int().argmax(0), value.argmax(0))
+    seen: list[int] = []
+    handle = model.head.register_forward_hook(lambda _, inputs, output: seen.append(len(output)))
+    found = until_fallen(model, x, y, ball, settings, ByPosition(3, torch.arange(60)), objective=objective)
+    handle.remove()
+    torch.testing.assert_close(found, runs[chosen, torch.arange(60)], rtol=0, atol=1e-12)
+    standing = [60, *(int((~fell[:count].any(0)).sum()) for count in range(1, 5))]
+    assert len(set(standing)) > 2, "images fall in the first restart and in later ones"
+    assert int((~fell.any(0)).sum()) > 0, "and some withstand"
+    assert seen == [count for count in standing for _ in range(2)]  # a step, and a look at where it led
+    every = pgd(model, x, y, ball, settings, objective=objective, generator=ByPosition(3, torch.arange(60)))
+    assert torch.equal(model(every).argmax(1) != y, fell.any(0))
+
+
+def test_there_is_no_restart_once_all_fell(convolutional: Convolutional) -> None:
+    x, y = labelled(8)
+    y = (convolutional(x).argmax(1) + 1) % 4
+    seen: list[int] = []
+    convolutional.body.register_forward_hook(lambda _, inputs, output: seen.append(len(output)))
+    source = ByPosition(0, torch.arange(8))
+    x_adv = until_fallen(
+        convolutional, x, y, ball_of(convolutional, eps=1e-4), ascent(1, 1e-6, restarts=9), source
+    )
+    assert seen == [8, 8]
+    assert ((x_adv - x).abs() <= 1.01e-4).all()
 
 
 class NoSync(TorchDispatchMode):

@@ -82,6 +82,25 @@ def test_attacks_have_a_threat_and_clean_images_none() -> None:
             Evaluation.model_validate(content)
 
 
+class Network:
+    def __init__(self, looks_at_batches: bool) -> None:
+        self.looks_at_batches, self.usual = looks_at_batches, None
+
+
+def test_no_image_is_left_out_of_whole_batches() -> None:
+    short = PGD | {"steps": 5, "restarts": 3}
+    standing, every = (
+        suite(attacks={"pgd": short | {"restarts_on": name}}, whole_batches=True)
+        for name in ("standing", "all")
+    )
+    alone, whole = Network(looks_at_batches=False), Network(looks_at_batches=True)
+    assert of_suite(standing, whole) == of_suite(every, whole)
+    assert of_suite(standing, alone) != of_suite(every, alone)
+    asked = of_suite(standing, alone)["pgd"]
+    with pytest.raises(ValueError, match="leaves images out of a batch, which whole_batches does not allow"):
+        Evaluation.model_validate(asked.model_dump() | {"whole_batches": True})
+
+
 def test_an_evaluation_survives_its_record() -> None:
     for evaluation in of_suite(suite()).values():
         assert Evaluation.model_validate(evaluation.model_dump(mode="json")) == evaluation

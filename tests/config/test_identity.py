@@ -120,6 +120,14 @@ def test_steps_on_the_way_count_and_their_names_do_not() -> None:
     assert evaluation_id(named) == evaluation_id(named.model_copy(update={"attack": attack}))
 
 
+def test_which_images_further_restarts_attack_counts_and_changes_no_identity_of_before() -> None:
+    def pgd(**fields: Any) -> str:
+        return evaluations(attacks={"pgd": SUITE["attacks"]["pgd"] | {"restarts": 2} | fields})["pgd"]
+
+    assert pgd() == pgd(restarts_on="all") == "pgd-3-5d222a"
+    assert pgd() != pgd(restarts_on="standing")
+
+
 def test_the_batch_size_counts_for_autoattack_alone() -> None:
     before, after = evaluations(), evaluations(batch_size=100)
     assert {name for name in before if before[name] != after[name]} == {"aa"}

@@ -184,6 +184,23 @@ def test_kinds_that_came_later_leave_the_first_one_as_it_was(key: str, old: Any,
     assert content(short)[key].keys() <= {"pad", "flip", "train", "validation", "test", "test_limit", "seed"}
 
 
+def test_an_average_that_says_no_more_than_its_decay_is_the_number() -> None:
+    params = Was.Attack(steps=3)
+
+    def averaged(ema: Any) -> Run:
+        return Run.model_validate(RUN | {"training": RUN["training"] | {"ema": ema}})
+
+    number = averaged(0.9)
+    assert content(number)["training"]["ema"] == 0.9
+    for same in ({"decay": 0.9}, {"decay": 0.9, "ramp": None, "start": 0}):
+        assert averaged(same) == number
+    others = [
+        averaged({"decay": 0.9} | more) for more in ({"ramp": 10}, {"ramp": 4.5}, {"start": 0, "ramp": 2})
+    ]
+    assert len({run_digest(run, params) for run in (number, *others)}) == 4
+    assert all(restored(Run, content(run)) == run for run in others)
+
+
 def test_other_kinds_have_other_ids() -> None:
     params = Was.Attack(steps=3)
     kinds: list[dict[str, Any]] = [

@@ -128,13 +128,35 @@ def test_outcomes_on_the_way_are_those_of_shorter_attacks(subject: Subject) -> N
     assert fell(rows, "step-1").sum() < fell(rows).sum()
 
 
-@pytest.mark.parametrize("attack", [PGD, PGD | {"restarts": 2}, PGD | {"also": {"one": 1}}])
+STANDING = {"restarts": 3, "restarts_on": "standing"}
+
+
+@pytest.mark.parametrize(
+    "attack", [PGD, PGD | {"restarts": 2}, PGD | {"also": {"one": 1}}, PGD | {"steps": 1} | STANDING]
+)
 def test_neither_batches_nor_other_images_change_pgd(attack: dict[str, object], subject: Subject) -> None:
     whole = rows_of(evaluate(subject, evaluation(attack)))
     part = rows_of(evaluate(subject, evaluation(attack, samples=20, batch_size=7)))
     expected = whole[whole["sample"].isin(part["sample"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(part, expected, rtol=1e-4)
     assert expected["success"].sum() > expected["carried"].sum()
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_the_same_images_fall_if_those_that_fell_are_attacked_no_more(norm: str, subject: Subject) -> None:
+    threat = {"norm": norm, "eps": 0.08 if norm == "linf" else 0.6, "space": "normalised"}
+    once = PGD | {"steps": 1, "step_size": 1e-4}
+    every, fewer, one = (
+        rows_of(evaluate(subject, evaluation(once | more, threat=threat)))
+        for more in (STANDING | {"restarts_on": "all"}, STANDING, {})
+    )
+    assert fewer["success"].tolist() == every["success"].tolist()
+    assert one["success"].sum() < fewer["success"].sum() < len(fewer)
+    early = one["success"]
+    pd.testing.assert_frame_equal(fewer[early], one[early], rtol=1e-4)
+    withstood = ~fewer["success"]
+    pd.testing.assert_frame_equal(fewer[withstood], every[withstood], rtol=1e-4)
+    assert (fewer["loss"] < every["loss"] - 1e-6).any(), "the first success, not the worst one"
 
 
 # ------------------------------------------------------------------------------------- what is left behind

@@ -14,6 +14,9 @@ ALL = [
     ("trades", {"beta": 1.5}),
     ("trades", {"beta": 0.01}),
     ("score", {"beta": 3.0}),
+    ("score", {"beta": 3.0, "label_smoothing": 0.2, "clip": 0.6, "clipped": "sum"}),
+    ("score", {"beta": 3.0, "clip": 0.1, "clipped": "distance"}),
+    ("score", {"mode": "pgd", "label_smoothing": 0.1, "clip": 0.7}),
     *(
         (name, {"generator": generator, "beta": 1.5})
         for name in ("npda", "npgd")
@@ -24,6 +27,10 @@ ALL = [
 
 def label(case):
     return "-".join([case[0], *(f"{value}" for value in case[1].values())])
+
+
+def sees_clean_images(name: str, params: dict) -> bool:
+    return name != "pgd_at" and params.get("mode") != "pgd"
 
 
 each_method = pytest.mark.parametrize(("name", "params"), ALL, ids=map(label, ALL))
@@ -40,10 +47,20 @@ def reference(name: str, params: dict, clean: np.ndarray, adversarial: np.ndarra
     if name == "pgd_at":
         return {"adversarial_loss": -(one_hot * log_softmax(adversarial, axis=1)).sum(1).mean()}
     if name == "score":
-        return {
-            "clean_loss": ((p - one_hot) ** 2).sum(1).mean(),
-            "adversarial_loss": params["beta"] * ((q - p) ** 2).sum(1).mean(),
-        }
+        classes, clip = p.shape[1], params.get("clip", 0)
+        smoothing = params.get("label_smoothing", 0)
+        target = np.where(one_hot == 1, 1 - smoothing, smoothing / (classes - 1))
+        given = np.where(one_hot == 1, 1 - clip, clip / (classes - 1))
+        bound = ((given - one_hot) ** 2).sum(1)  # the same for every label
+        error, distance = ((p - target) ** 2).sum(1), ((q - p) ** 2).sum(1)
+        if params.get("mode") == "pgd":
+            attacked = ((q - target) ** 2).sum(1)
+            return {"adversarial_loss": np.maximum(attacked - bound, 0).mean()}
+        if params.get("clipped") == "sum":
+            return {"clipped_loss": np.maximum(error + params["beta"] * distance - bound, 0).mean()}
+        if params.get("clipped") == "distance":
+            distance = np.maximum(distance - bound, 0)
+        return {"clean_loss": error.mean(), "adversarial_loss": params["beta"] * distance.mean()}
     return {"clean_loss": clean_ce, "adversarial_loss": params["beta"] * rel_entr(p, q).sum(1).mean()}
 
 
@@ -67,7 +84,7 @@ def test_losses_are_those_of_the_papers(name, params, model, batch, make) -> Non
     for logits, known in ((losses.clean_logits, clean), (losses.adversarial_logits, adversarial)):
         if logits is not None:
             np.testing.assert_allclose(logits.detach().numpy(), known, rtol=1e-12)
-    assert (losses.clean_logits is not None) == (name != "pgd_at")
+    assert (losses.clean_logits is not None) == sees_clean_images(name, params)
     assert (losses.adversarial_logits is not None) == (name != "standard")
 
 
@@ -91,7 +108,7 @@ def test_gradient_of_the_weights_is_that_of_finite_differences(name, params, mod
         assert (parameter.grad * direction).sum().item() == pytest.approx(slope, rel=1e-5, abs=1e-9)
 
 
-WITH_BETA = [case for case in ALL if "beta" in case[1]]
+WITH_BETA = [case for case in ALL if "beta" in case[1] and case[1].get("clipped") != "sum"]
 
 
 @pytest.mark.parametrize(("name", "params"), WITH_BETA, ids=map(label, WITH_BETA))
@@ -130,7 +147,7 @@ def test_no_pass_is_made_twice(name, params, model, batch, make) -> None:
     if name in ("npda", "npgd"):
         attack, references, outer = *FORWARDS["pgd_at" if params["generator"] == "pgd" else "trades"][:2], 2
     else:
-        attack, references, outer = FORWARDS[name]
+        attack, references, outer = FORWARDS[name if sees_clean_images(name, params) else "pgd_at"]
     assert [training for _, training in seen] == [False] * (attack + references)
     assert model.training
     method.losses(x, x_adv, y, moment())

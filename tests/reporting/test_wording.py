@@ -51,3 +51,5 @@ def test_a_suite_names_its_space_clip_and_attacks():
     text = wording.suite(Suite(name="s", threat=threat, attacks=attacks))
     assert "ε = 8/255 of (x − mean)/std, clipped to [0, 1] after normalisation" in text
     assert "pgd-20 (20 steps of 2/255, ce, 3 restarts), aa (AutoAttack, standard, reference engine)" in text
+    standing = attacks["pgd-20"].model_copy(update={"restarts_on": "standing"})
+    assert standing.words == "20 steps of 2/255, ce, 3 restarts of what stands"

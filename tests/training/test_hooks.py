@@ -210,6 +210,25 @@ def test_averages_follow_what_they_declare() -> None:
             torch.testing.assert_close(value.double(), expected[name][key], rtol=1e-5, atol=1e-5)
 
 
+def test_the_judged_average_may_begin_late_and_on_a_ramp() -> None:
+    made = trainer(
+        Scripted, edits={"epochs": 3, "ema": {"decay": 0.5, "ramp": 4, "start": 1}, "select": "last"}
+    )
+    expected: dict[str, torch.Tensor] = {}
+
+    def follow(steps, text):
+        n = steps - 1 - 5  # steps of averaging before this one; an epoch has 5 steps
+        d = min(0.5, (1 + n) / (4 + n)) if n >= 0 else 0.0
+        for key, value in made.model.state_dict().items():
+            now, buffer = value.double(), "running" in key or "tracked" in key
+            expected[key] = now if buffer or not d else d * expected[key] + (1 - d) * now
+
+    kept = fit(made, progress=follow).weights
+    assert not same(kept, made.model.state_dict())
+    for key, value in kept.items():
+        torch.testing.assert_close(value.double(), expected[key], rtol=1e-5, atol=1e-6)
+
+
 def test_an_average_cannot_take_the_name_of_the_judged_one() -> None:
     class Clashing(Scripted):
         @classmethod

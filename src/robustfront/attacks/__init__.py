@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from robustfront.attacks import objectives
     from robustfront.attacks.ball import Ball
-    from robustfront.attacks.engine import frozen, input_gradient, iterates, pgd
+    from robustfront.attacks.engine import frozen, input_gradient, iterates, pgd, until_fallen
     from robustfront.attacks.standin import compile_stand_ins, release_stand_ins, stand_in
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "pgd",
     "release_stand_ins",
     "stand_in",
+    "until_fallen",
 ]
 
 _MODULES = {
@@ -35,6 +36,7 @@ _MODULES = {
     "pgd": "engine",
     "release_stand_ins": "standin",
     "stand_in": "standin",
+    "until_fallen": "engine",
 }
 
 

@@ -56,6 +56,10 @@ class ByPosition:
         self._draws += 1
         return drawn[block_of * BLOCK + self.positions % BLOCK].to(like.device)
 
+    def keep(self, chosen: Tensor) -> None:
+        """From now on draws only for those of its images that `chosen`, bool (B,), marks."""
+        self.positions = self.positions[chosen.cpu()]
+
     def _generator(self, block: int) -> torch.Generator:
         content = f"{self.seed} {self._draws} {block}".encode()
         seed = int.from_bytes(hashlib.sha256(content).digest()[:8], "big", signed=True)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from robustfront import losses
 from robustfront.attacks import objectives
 from robustfront.attacks.ball import Ball
-from robustfront.attacks.draws import Source
+from robustfront.attacks.draws import ByPosition, Source
 from robustfront.attacks.objectives import Objective
 from robustfront.config.schema import Ascent
 from robustfront.errors import ConfigError
@@ -92,6 +92,39 @@ def pgd(
             best = torch.where(worse.view(-1, 1, 1, 1), x_adv, best)
             best_wrong, best_value = best_wrong | wrong, torch.where(worse, value, best_value)
         return best
+
+
+def until_fallen(
+    model: Classifier,
+    x: Tensor,
+    labels: Tensor,
+    ball: Ball,
+    ascent: Ascent,
+    generator: ByPosition,
+    *,
+    objective: Objective = objectives.ce,
+) -> Tensor:
+    """`pgd` with restarts of which each attacks only the images that are classified correctly until then.
+
+    x' (B, C, H, W) of an image that falls is that of the first restart that fells it; otherwise the one with
+    the largest objective. An image draws what it would draw in `pgd`, so the same images fall, apart from
+    rounding. `ball` has one radius for all images. The host waits for the device after each restart.
+    """
+    found, largest = x.clone(), x.new_full((len(x),), -float("inf"))
+    standing = torch.arange(len(x), device=x.device)
+    once = ascent.model_copy(update={"restarts": 1})
+    for _ in range(ascent.restarts):
+        x_adv = pgd(
+            model, x[standing], labels[standing], ball, once, objective=objective, generator=generator
+        )
+        wrong, value = _outcome(model, x_adv, labels[standing], objective)
+        worse = wrong | (value > largest[standing])
+        found[standing[worse]], largest[standing[worse]] = x_adv[worse], value[worse]
+        standing = standing[~wrong]
+        generator.keep(~wrong)
+        if not len(standing):
+            break
+    return found
 
 
 def iterates(

@@ -18,6 +18,11 @@ def ce(logits: Tensor, labels: Tensor) -> Tensor:
     return losses.cross_entropy(logits, labels)
 
 
+def lse(logits: Tensor, labels: Tensor) -> Tensor:
+    """|p - onehot(y)|^2, as SCORE ascends it without a clean image."""
+    return losses.squared_error(logits, labels)
+
+
 def margin(logits: Tensor, labels: Tensor) -> Tensor:
     """max_{k != y} z_k - z_y, positive where the prediction is wrong."""
     logits, label = losses.widen(logits), labels[:, None]

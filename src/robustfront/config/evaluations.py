@@ -159,6 +159,12 @@ class Evaluation(Config):
             raise ValueError("give a threat to all but the clean images")
         return self
 
+    @model_validator(mode="after")
+    def whole_batches_stay_whole(self) -> "Evaluation":
+        if self.whole_batches and self.attack != self.attack.in_whole_batches:
+            raise ValueError("attack: leaves images out of a batch, which whole_batches does not allow")
+        return self
+
     @property
     def outcomes(self) -> tuple[str, ...]:
         """The outcomes that its rows have; none for the masking checks, which have no rows."""
@@ -189,7 +195,7 @@ def of_suite(suite: Suite, network: Network | None = None) -> dict[str, Evaluati
     def attacked(attack: EvaluationAttack, name: str = "") -> Evaluation:
         others = {*suite.judged_at.get(name, {}).values()} - {condition} if condition is not None else ()
         return Evaluation(
-            attack=attack,
+            attack=attack.in_whole_batches if whole else attack,
             threat=suite.threat,
             samples=suite.samples.get(name),
             seed=suite.seed,

@@ -7,7 +7,7 @@ the field descriptions. Nothing in this module computes.
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SerializeAsAny, Strict, model_validator
+from pydantic import AfterValidator, Field, SerializeAsAny, Strict, model_validator
 
 from robustfront.config.datasets import Dataset
 from robustfront.config.lasting import Config, added
@@ -91,13 +91,37 @@ class Validation(Config):
         return self
 
 
+class MovingAverage(Config):
+    """average <- d average + (1 - d) weights after each step, of which the n-th, from 0, has d as below.
+
+    Batch-norm statistics are copied from the weights.
+    """
+
+    decay: ProperFraction
+    ramp: Annotated[float, Strict(), Field(gt=1, allow_inf_nan=False)] | None = Field(
+        None, description="d = min(decay, (1 + n) / (ramp + n)); null: d = decay"
+    )
+    start: Annotated[int, Strict(), Field(ge=0, le=10**9)] = Field(
+        0, description="epochs before it begins; until then it is a copy of the weights"
+    )
+
+
+def _number_if_plain(average: float | MovingAverage) -> float | MovingAverage:
+    """A decay alone is written as a number: one average, one identity."""
+    if isinstance(average, MovingAverage) and average == MovingAverage(decay=average.decay):
+        return average.decay
+    return average
+
+
 class Training(Config):
     epochs: Count
     batch_size: Annotated[int, Strict()] = Field(ge=2, le=10**9, description="batch norm needs two images")
     optimizer: Optimizer
     schedule: Schedule
-    ema: ProperFraction | None = Field(
-        None, description="decay per step of an exponential average of the weights; null: none"
+    ema: Annotated[ProperFraction | MovingAverage, AfterValidator(_number_if_plain)] | None = Field(
+        None,
+        description="decay per step of an exponential average of the weights, or a mapping that says more; "
+        "null: none",
     )
     select: Literal["best", "last"] = Field(
         "best", description="weights kept: best on validation, or the last"
@@ -107,6 +131,14 @@ class Training(Config):
     drop_last: Flag = added(
         False, before=False, description="leave out an epoch's last images where they do not fill a batch"
     )
+
+    @model_validator(mode="after")
+    def average_begins(self) -> "Training":
+        if isinstance(self.ema, MovingAverage) and self.ema.start >= self.epochs:
+            raise ValueError(
+                f"ema.start = {self.ema.start}: the average never begins, as there are {self.epochs} epochs"
+            )
+        return self
 
     def batches(self, images: int) -> int:
         """How many an epoch of so many images has."""

@@ -185,7 +185,7 @@ def _models_at(model: type[BaseModel], location: Sequence[str | int], data: Any)
             data = data[part]
         else:
             places = [
-                option for place in places for option in _models_in(place, data) if _kind(option) == part
+                option for place in places for option in _models_in(place, data) if part in _tags(option)
             ]
     return [option for place in places for option in _models_in(place, data)]
 
@@ -212,6 +212,11 @@ def _meant(model: type[BaseModel], data: Any) -> type[BaseModel]:
     known = model.__dict__.get("known")
     found: type[BaseModel] | None = known.meant(data) if known and isinstance(data, Mapping) else None
     return found or model
+
+
+def _tags(model: type[BaseModel]) -> tuple[str | None, str]:
+    """By what a location may name it among the branches of a union: its kind, or its own name."""
+    return _kind(model), model.__name__
 
 
 def _kind(model: type[BaseModel]) -> str | None:

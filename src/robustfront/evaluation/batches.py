@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from robustfront import losses
-from robustfront.attacks import Ball, frozen, iterates, objectives, pgd
+from robustfront.attacks import Ball, frozen, iterates, objectives, pgd, until_fallen
 from robustfront.attacks.draws import ByPosition
 from robustfront.attacks.engine import Runner
 from robustfront.config.attacks.pgd import PGDEvaluation
@@ -96,6 +96,8 @@ def _stops(
 ) -> Tensor:
     """x' of each of the attack's outcomes, (outcomes, B, C, H, W)."""
     objective = OBJECTIVES[attack.objective]
+    if attack.restarts_on == "standing":
+        return until_fallen(model, x, labels, ball, attack, generator, objective=objective)[None]
     if not attack.also:
         return pgd(model, x, labels, ball, attack, objective=objective, generator=generator)[None]
     with frozen(model):

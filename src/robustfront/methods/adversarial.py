@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from robustfront import attacks
-from robustfront.config.quantities import NonNegative
+from robustfront.config.lasting import added
+from robustfront.config.quantities import NonNegative, Share
 from robustfront.config.schema import Config
 from robustfront.methods import parts
 from robustfront.methods.base import AdversarialParams, Losses, Method, Setting, register
@@ -29,12 +30,19 @@ class AdversarialTraining(Method):
         self.ball = attacks.Ball.of(params.threat, self.model.mean, self.model.std)
 
     @classmethod
+    def composed(cls, params: Any) -> tuple[parts.Generator, str]:
+        """Generator and loss: those of the class, unless a method's parameters decide."""
+        return cls.generator, cls.loss
+
+    @classmethod
     def units(cls, params: Any) -> float:
-        return parts.generation_units(cls.generator, params.attack.steps) + parts.OUTER_UNITS[cls.loss]
+        generator, loss = cls.composed(params)
+        return parts.generation_units(generator, params.attack.steps) + parts.OUTER_UNITS[loss]
 
     def craft(self, x: Tensor, y: Tensor, at: Moment) -> Tensor:
+        generator, _ = self.composed(self.params)
         return parts.generate(
-            self.generator,
+            generator,
             self.model,
             x,
             y,
@@ -62,11 +70,7 @@ class BetaParams(AdversarialParams):
     beta: NonNegative = Field(description="weight of the adversarial term")
 
 
-def _beta_label(name: str) -> Any:
-    return lambda params: f"{name}-b{params.beta:g}"
-
-
-@register("trades", source="Zhang et al. 2019, arXiv 1901.08573", label=_beta_label("trades"))
+@register("trades", source="Zhang et al. 2019, arXiv 1901.08573", label=lambda p: f"trades-b{p.beta:g}")
 class TRADES(AdversarialTraining):
     """TRADES: clean cross entropy plus beta times the KL divergence to the adversarial prediction."""
 
@@ -79,14 +83,67 @@ class TRADES(AdversarialTraining):
         return parts.trades(self.model, x, x_adv, y, self.params.beta)
 
 
-@register("score", source="Pang et al. 2022, arXiv 2202.10103", label=_beta_label("score"))
-class SCORE(AdversarialTraining):
-    """SCORE: the squared-error analogue of TRADES, self-consistent in its robust error."""
+class ScoreParams(AdversarialParams):
+    mode: Literal["trades", "pgd"] = added(
+        "trades",
+        before="trades",
+        description="trades: clean error and distance from the clean prediction, which the attack ascends; "
+        "pgd: error of the adversarial image, which the attack ascends",
+    )
+    beta: NonNegative | None = Field(None, description="weight of the distance, which mode trades has")
+    label_smoothing: Share = added(
+        0.0, before=0.0, description="share of the label that goes to the other classes, evenly"
+    )
+    clip: Share = added(
+        0.0,
+        before=0.0,
+        description="losses below that of a prediction that leaves this share to the other classes, evenly, "
+        "count as 0; 0: none",
+    )
+    clipped: parts.Clipped | None = added(
+        None, before=None, description="what `clip` is of, in mode trades: error + beta distance, or distance"
+    )
 
-    Params: ClassVar[type[Config]] = BetaParams
-    generator: parts.Generator = "score"
-    loss = "score"
+    @model_validator(mode="after")
+    def all_that_is_given_has_an_effect(self) -> ScoreParams:
+        if self.mode == "pgd":
+            for key in ("beta", "clipped"):
+                if getattr(self, key) is not None:
+                    raise ValueError(f"{key}: mode 'pgd' has one term, the adversarial error; remove it")
+        elif self.beta is None:
+            raise ValueError("beta: missing; mode 'trades' needs the weight of its second term")
+        elif self.clip and self.clipped is None:
+            raise ValueError(
+                f"clipped: missing; say of what clip = {self.clip:g} is: 'sum', SCORE's own, or 'distance'"
+            )
+        elif self.clipped is not None and not self.clip:
+            raise ValueError(
+                f"clipped = '{self.clipped}': nothing is clipped while clip is 0; set it, or remove this"
+            )
+        return self
+
+
+@register(
+    "score",
+    source="Pang et al. 2022, arXiv 2202.10103",
+    label=lambda p: "score-pgd" if p.mode == "pgd" else f"score-b{p.beta:g}",
+)
+class SCORE(AdversarialTraining):
+    """SCORE: the squared-error analogue of TRADES, or of PGD-AT, self-consistent in its robust error.
+
+    docs/reproduction/score.md says how its published recipes are written down.
+    """
+
+    Params: ClassVar[type[Config]] = ScoreParams
+
+    @classmethod
+    def composed(cls, params: Any) -> tuple[parts.Generator, str]:
+        return ("lse", "lse") if params.mode == "pgd" else ("score", "score")
 
     def losses(self, x: Tensor, x_adv: Tensor | None, y: Tensor, at: Moment) -> Losses:
         assert x_adv is not None
-        return parts.score(self.model, x, x_adv, y, self.params.beta)
+        params = self.params
+        shaped = {"smoothing": params.label_smoothing, "clip": params.clip}
+        if params.mode == "pgd":
+            return parts.adversarial_squared_error(self.model, x_adv, y, **shaped)
+        return parts.score(self.model, x, x_adv, y, params.beta, clipped=params.clipped, **shaped)

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from robustfront.config.images import Augmentation
 from robustfront.config.registry import Registry
-from robustfront.config.schema import Ascent, Config, Threat, Training
+from robustfront.config.schema import Ascent, Config, MovingAverage, Threat, Training
 from robustfront.methods.moment import Moment
 
 if TYPE_CHECKING:
@@ -94,6 +94,11 @@ class Average:
     ramp: float | None = None
     start: int = 0
     buffers: Literal["copied", "averaged"] = "copied"
+
+    @classmethod
+    def of(cls, ema: float | MovingAverage) -> Average:
+        """What `training.ema` says."""
+        return cls(ema) if isinstance(ema, float) else cls(ema.decay, ema.ramp, ema.start)
 
 
 class Method:

@@ -17,17 +17,24 @@ if TYPE_CHECKING:
     from robustfront.config.schema import Ascent
     from robustfront.models import Classifier
 
-Generator = Literal["pgd", "trades", "score"]
+Generator = Literal["pgd", "trades", "score", "lse"]
 """What the training attack ascends: cross entropy (Madry et al. 2018), the KL divergence from the clean
-prediction (Zhang et al. 2019), or the squared distance from its softmax (Pang et al. 2022)."""
+prediction (Zhang et al. 2019), the squared distance from its softmax, or that from the label (Pang et al.
+2022)."""
 
-OUTER_UNITS = {"ce": 3, "trades": 6, "score": 6}
+FROM_CLEAN: frozenset[Generator] = frozenset({"trades", "score"})
+"""Generators that ascend a distance from the clean prediction."""
+
+Clipped = Literal["sum", "distance"]
+"""What of SCORE's loss is clipped: error and weighted distance together, or the distance alone."""
+
+OUTER_UNITS = {"ce": 3, "lse": 3, "trades": 6, "score": 6}
 """Forward and full backward of the clean and/or adversarial batch, in forward passes."""
 
 
 def generation_units(generator: Generator, steps: int) -> int:
     """A forward and an input gradient per step, and one clean forward where the objective refers to it."""
-    return 2 * steps + (0 if generator == "pgd" else 1)
+    return 2 * steps + (1 if generator in FROM_CLEAN else 0)
 
 
 def generate(
@@ -51,15 +58,18 @@ def generate(
     """
     model.train(mode == "train")
     attacked = attacks.stand_in(model, x)
-    first = model if kind != "pgd" and ascent.start in ("gaussian", "sign") else None
+    first = model if kind in FROM_CLEAN and ascent.start in ("gaussian", "sign") else None
     objective: Objective
-    if kind == "pgd":
-        objective = attacks.objectives.ce
-    elif kind == "trades":
-        objective = attacks.objectives.kl_to(_clean_logits(attacked, first, x))
-    else:
-        clean = losses.widen(_clean_logits(attacked, first, x))
-        objective = attacks.objectives.lse_to(clean.softmax(dim=1))
+    match kind:
+        case "pgd":
+            objective = attacks.objectives.ce
+        case "lse":
+            objective = attacks.objectives.lse
+        case "trades":
+            objective = attacks.objectives.kl_to(_clean_logits(attacked, first, x))
+        case "score":
+            clean = losses.widen(_clean_logits(attacked, first, x))
+            objective = attacks.objectives.lse_to(clean.softmax(dim=1))
     x_adv = attacks.pgd(
         attacked,
         x,
@@ -105,14 +115,44 @@ def trades(model: Classifier, x: Tensor, x_adv: Tensor, y: Tensor, beta: float) 
     )
 
 
-def score(model: Classifier, x: Tensor, x_adv: Tensor, y: Tensor, beta: float) -> Losses:
-    """|p(x) - y|^2 + beta |p(x') - p(x)|^2 on softmax outputs (Pang et al. 2022, Eq. 10)."""
+def score(
+    model: Classifier,
+    x: Tensor,
+    x_adv: Tensor,
+    y: Tensor,
+    beta: float,
+    *,
+    smoothing: float = 0.0,
+    clip: float = 0.0,
+    clipped: Clipped | None = None,
+) -> Losses:
+    """|p(x) - t|^2 + beta |p(x') - p(x)|^2 on softmax outputs (Pang et al. 2022, Eq. 10).
+
+    t is the label smoothed by `smoothing` (`losses.squared_error`). Of what is `clipped` counts, image by
+    image, what is above `clip_bound` of `clip` (section 5.2). With the sum clipped the loss is one part.
+    """
     clean, adversarial = model(x), model(x_adv)
-    return Losses(
-        {
-            "clean_loss": losses.squared_error(clean, y).mean(),
-            "adversarial_loss": beta * losses.squared_distance(clean, adversarial).mean(),
-        },
-        clean_logits=clean,
-        adversarial_logits=adversarial,
-    )
+    error = losses.squared_error(clean, y, smoothing)
+    distance = losses.squared_distance(clean, adversarial)
+    bound = clip_bound(clip, clean.shape[1])
+    if clipped == "sum":
+        parts = {"clipped_loss": (error + beta * distance - bound).relu().mean()}
+    else:
+        if clipped == "distance":
+            distance = (distance - bound).relu()
+        parts = {"clean_loss": error.mean(), "adversarial_loss": beta * distance.mean()}
+    return Losses(parts, clean_logits=clean, adversarial_logits=adversarial)
+
+
+def adversarial_squared_error(
+    model: Classifier, x_adv: Tensor, y: Tensor, *, smoothing: float, clip: float
+) -> Losses:
+    """|p(x') - t|^2, as far as it is above `clip_bound`: SCORE's loss without a clean image; t as there."""
+    logits = model(x_adv)
+    above = losses.squared_error(logits, y, smoothing) - clip_bound(clip, logits.shape[1])
+    return Losses({"adversarial_loss": above.relu().mean()}, adversarial_logits=logits)
+
+
+def clip_bound(clip: float, classes: int) -> float:
+    """|q - onehot(y)|^2 = clip^2 K / (K - 1), with q = 1 - clip on the label, the rest shared out evenly."""
+    return clip**2 * classes / (classes - 1)

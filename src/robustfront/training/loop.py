@@ -104,7 +104,7 @@ class Trainer:
         self.precision = precision or training.precision
         self.gradients = Gradients(model, method, precision=self.precision, world=world)
         self.optimizer = optimizer_of(model, training.optimizer)
-        wanted = {"ema": Average(training.ema)} if training.ema else {}
+        wanted = {"ema": Average.of(training.ema)} if training.ema else {}
         declared = dict(method.averages(method.params))
         if "ema" in declared:
             raise ConfigError("an average of a method cannot be called 'ema', which is that of training.ema")

@@ -60,6 +60,11 @@ class EvaluationAttack(Kind):
         return self
 
     @property
+    def in_whole_batches(self) -> Self:
+        """What it is for a network that looks at the batch, out of which no image may be left."""
+        return self
+
+    @property
     def identity(self) -> dict[str, Any]:
         """What decides its rows."""
         return content(self)

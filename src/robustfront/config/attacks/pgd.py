@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from robustfront.config.attacks.base import FINAL, EvaluationAttack, attacks
+from robustfront.config.lasting import added
 from robustfront.config.quantities import Count, Name, length
 from robustfront.config.schema import Ascent
 
@@ -17,6 +18,12 @@ class PGDEvaluation(EvaluationAttack, Ascent):
 
     kind: Literal["pgd"] = "pgd"
     objective: Literal["ce", "dlr", "margin"] = "ce"
+    restarts_on: Literal["all", "standing"] = added(
+        "all",
+        before="all",
+        description="images that a further restart attacks: all, or those that no earlier one felled, which "
+        "costs less; the same images fall",
+    )
     also: dict[Name, Count] = Field(
         {}, description="shown name -> the same ascent after only so many of its steps, which costs nothing"
     )
@@ -28,6 +35,12 @@ class PGDEvaluation(EvaluationAttack, Ascent):
                 raise ValueError(f"also.{name} = {steps}: must be fewer steps than all {self.steps}")
         if self.also and self.restarts > 1:
             raise ValueError("also: needs restarts 1; the worst of several ascents has no steps of its own")
+        return self
+
+    @model_validator(mode="after")
+    def there_is_a_further_restart(self) -> "PGDEvaluation":
+        if self.restarts_on == "standing" and self.restarts == 1:
+            raise ValueError("restarts_on = 'standing': there is one ascent alone; set restarts to 2 or more")
         return self
 
     @property
@@ -53,12 +66,17 @@ class PGDEvaluation(EvaluationAttack, Ascent):
         return self.model_copy(update={"also": steps})
 
     @property
+    def in_whole_batches(self) -> Self:
+        return self.model_copy(update={"restarts_on": "all"})
+
+    @property
     def identity(self) -> dict[str, Any]:
         return super().identity | {"also": sorted(set(self.also.values()))}
 
     @property
     def words(self) -> str:
         restarts = f", {self.restarts} restarts" if self.restarts > 1 else ""
+        restarts += " of what stands" if self.restarts_on == "standing" else ""
         return f"{self.steps} steps of {length(self.step_size)}, {self.objective}{restarts}"
 
     def passes(self, images: int) -> float:
