@@ -41,7 +41,8 @@ def standard(
 ) -> Tensor:
     """x' (B, C, H, W); x itself where all `parts` failed or x is misclassified already.
 
-    `parts` are some of `PARTS`, which come in their order there; None: all four. The random numbers of each part and batch start from `seed` anew. `run` runs each part on each batch.
+    `parts` are some of `PARTS`, which come in their order there; None: all four. The random numbers of each
+    part and batch start from `seed` anew. `run` runs each part on each batch.
     """
     ranking = _ranking(problem, x, batch_size)
     x_adv, stands = x.clone(), ranking[:, 0] == labels
