@@ -150,10 +150,7 @@ def _number(line: Mapping[Hashable, Any]) -> Cell:
     value = f"{line['value']:.{digits}f}"
     if line["status"] == PUBLISHED:
         return Cell(value)
-    low, high, digits = line["low"], line["high"], digits - 1
-    interval = f"[{low:.{digits}f}, {high:.{digits}f}]"
-    if line["seeds"] > 1:
-        interval = f"± {(high - low) / 2:.{digits}f}"
+    interval = f"[{line['low']:.{digits - 1}f}, {line['high']:.{digits - 1}f}]"
     mark = FAILED if line["masking"] == "failed" and line["attack"] != CLEAN else ""
     return Cell(value, interval, mark + (WHOLE if line["batches"] else ""))
 
@@ -189,12 +186,15 @@ def _notes(table: pd.DataFrame) -> list[str]:
             "of their classes and the same for every model. Columns of different n differ by chance, too; "
             "whether AutoAttack is weaker than PGD is checked on the images that both saw."
         )
-    if (reproduced["interval"] == SUMMED).any():
+    if reproduced["interval"].str.contains(SUMMED, regex=False).any():
         notes.append("Of numbers made of others: an interval as wide as theirs together, 95 % or more.")
     if (reproduced["seeds"] == 1).any():
         notes.append("[low, high]: Wilson 95 % interval over the images of one seed.")
     if (reproduced["seeds"] > 1).any():
-        notes.append("±: half-width of the Student-t 95 % interval over seeds.")
+        notes.append(
+            "[low, high] of several seeds: Student-t 95 % interval over seeds, or the mean of their "
+            "intervals over images, at either end the wider."
+        )
     if (reproduced["masking"] == "failed").any():
         notes.append(f"{FAILED}: a gradient-masking check failed, so the true robust error may be higher.")
     for size in reproduced.loc[reproduced["batches"] != "", "batches"].unique():

@@ -108,7 +108,8 @@ def reproduce(spec: TableSpec, results: Results) -> Table:
     - `column`, `heading`: key of the column, and what stands above it; `attack`: what the suite, or the
       paper, calls it, empty for a number computed from other columns;
     - `metric` (error, accuracy), `unit` (percent, fraction) of `value`, `low`, `high`; `interval`: of one
-      seed, a 95 % interval over images; of several, Student's over seeds, which may leave the range;
+      seed, a 95 % interval over images; of several, that or Student's over seeds, at either end the wider
+      one, which may leave the range;
     - `seeds`, `n`: how many seeds, how many images each; `lacking`: the seeds without a value;
     - `masking`: whether all gradient-masking checks passed: `passed`, `failed`, `not checked`;
     - `status`: `published`, `not printed`; `reproduced`, `not run at this scale`, or why there is no value:

@@ -12,7 +12,7 @@ from robustfront.evaluation.statistics import (
     Interval,
     difference_interval,
     mcnemar,
-    mean_interval,
+    over_seeds,
     paired_interval,
 )
 from robustfront.reporting.claims.conditions import Change, Contrast, NotMasked
@@ -216,11 +216,5 @@ def _in_points(interval: Interval, n: int, p: float | None) -> Estimate:
 
 
 def _over_seeds(values: list[float], over_images: Interval, n: int, confidence: float) -> Estimate:
-    """Student's interval of a value per seed, but no narrower than that `over_images` of their average.
-
-    All seeds are judged on one set of images: that they agree says nothing about other images.
-    """
-    mean, half_width, seeds = mean_interval(values, confidence)
-    assert half_width is not None
-    low, high = min(over_images.low, mean - half_width), max(over_images.high, mean + half_width)
-    return Estimate(100 * mean, 100 * low, 100 * high, n, seeds)
+    mean, low, high = (100 * value for value in over_seeds(values, over_images, confidence))
+    return Estimate(mean, low, high, n, len(values))
