@@ -112,5 +112,10 @@ def over_seeds(values: Sequence[float], over_images: Interval, confidence: float
     return Interval(mean, min(over_images.low, mean - half_width), max(over_images.high, mean + half_width))
 
 
+def chance_of_more(than: float, n: int, share: float) -> float:
+    """The probability that over `than` of `n` images do what each of them does with probability `share`."""
+    return float(special.bdtrc(int(than), n, share)) if than < n else 0.0
+
+
 def _normal_quantile(confidence: float) -> float:
     return float(special.ndtri((1 + confidence) / 2))
