@@ -25,11 +25,12 @@ from robustfront.reporting.study_report import all_sections
 params = "params.yaml"
 scale = ""  # empty: the one that params.yaml selects
 study = "npat"
+studies: list[str] = []  # beside which others it is shown; empty: all
 results = "results"
 reports = "reports"
 
 # %%
-plan = load_plan(Path(params), scale or None).studies[study]
+plan = load_plan(Path(params), scale or None, studies or None).studies[study]
 found = Results(plan, Layout(Path(results)))
 folder = Path(reports) / study
 

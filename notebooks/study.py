@@ -25,11 +25,12 @@ from robustfront.reporting.study_report import all_sections
 params = "params.yaml"
 scale = ""  # empty: the one that params.yaml selects
 study = ""  # empty: the first that params.yaml names
+studies: list[str] = []  # beside which others it is shown; empty: all
 results = "results"
 reports = "reports"
 
 # %%
-plan = load_plan(Path(params), scale or None)
+plan = load_plan(Path(params), scale or None, studies or None)
 chosen = plan.studies[study or next(iter(plan.studies))]
 found = Results(chosen, Layout(Path(results)))
 folder = Path(reports) / chosen.study.name

@@ -65,3 +65,27 @@ def random_linear(classes: int, shape: tuple[int, int, int], seed: int = 0, norm
 def random_images(n: int, shape: tuple[int, int, int], seed: int = 1) -> Tensor:
     """Float images, uniform in [0, 1]."""
     return torch.rand(n, *shape, generator=torch.Generator().manual_seed(seed))
+
+
+class Decoyed(Linear):
+    """A masked model: one more class soaks up the gradient of the cross entropy, and is never predicted.
+
+    Its logit is that of the largest other one less 1, plus up to a half along a direction of its own. It has
+    nearly all the probability that the label leaves, so the cross entropy is ascended along that direction,
+    which leads to no wrong answer. Attacks that aim at another class see through it.
+    """
+
+    def __init__(self, real: Linear, direction: Tensor) -> None:
+        super().__init__(real.head.weight.data, real.head.bias.data)
+        self.mean, self.std = real.mean, real.std
+        self.direction = direction
+
+    @property
+    def classes(self) -> int:
+        return super().classes + 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        real = super().forward(x)
+        pull = torch.tanh(self.normalise(x).flatten(1) @ self.direction)
+        decoy = real.amax(dim=1) - 1 + pull / 2
+        return torch.cat([real, decoy[:, None]], dim=1)

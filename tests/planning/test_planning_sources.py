@@ -117,6 +117,8 @@ ALL = TRAININGS | EVALUATIONS | ANALYSES
         ("evaluation/room.py", EVALUATIONS),
         ("evaluation/batches.py", EVALUATIONS),
         ("evaluation/masking.py", {"masking"}),
+        ("evaluation/comparisons.py", {"masking"}),
+        ("evaluation/verdicts.py", {"masking"}),
         ("attacks/autoattack.py", {"masking", "reference", "fast"}),
         ("attacks/standard/ensemble.py", {"fast"}),
         ("attacks/standard/apgd.py", {"fast"}),

@@ -66,6 +66,22 @@ def test_a_borrowed_run_is_as_its_own_study_has_it(tmp_path: Path) -> None:
     assert len(names_of(plan, "front/st")) == 4
 
 
+def test_a_run_is_attacked_by_the_suites_of_all_studies_that_have_it(tmp_path: Path) -> None:
+    other = {"threat": {"eps": 0.2}, "attacks": {}}
+    runs = {"st": "small/st", "new": {"method": "trades", "init": "small/st", "beta": 9}}
+    changed = front(runs=runs, scales={"tiny": {"suites": {"mine": other}}})
+    plan = load_plan(write(tmp_path, tree(), front=changed))
+    small, study = plan.studies["small"], plan.studies["front"]
+    shared, alone = by_name(plan, "small/st"), by_name(plan, "front/new")
+    others = [name for name in small.suites_of(shared) if name not in small.suites]
+    assert "front/mine" in others
+    assert all(name.startswith("front/") for name in others)
+    assert small.evaluation_id(shared, "front/mine", "masking") in study.wanted(shared)
+    assert not [name for name in study.suites_of(alone) if "/" in name], "small has no such run"
+    narrowed = load_plan(tmp_path / "params.yaml", studies=["small"]).studies["small"]
+    assert narrowed.suites_of(shared) == narrowed.suites == small.suites
+
+
 def names_of(plan: Plan, name: str) -> list[list[str]]:
     return [found for found in names(plan) if name in found]
 

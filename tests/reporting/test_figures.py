@@ -67,8 +67,10 @@ def test_a_sweep_is_a_curve_along_the_numbers_of_a_label(finished):
     made = table(finished, "st", "npda-pgd")
     looks = {"clean": Look("clean", "o", "-"), "pgd": Look("under PGD", "s", "--")}
     figure = sweep(made, along="number", by="name", colours={"st": BLUE}, looks=looks, xlabel="number")
-    curves = [line.get_xydata().tolist() for line in figure.axes[0].get_lines() if len(line.get_xdata())]
-    assert curves == [[[1, 95]], [[1, 5]]]
+    drawn = [line for line in figure.axes[0].get_lines() if len(line.get_xdata())]
+    curves = [line.get_xydata().tolist() for line in drawn if line.get_linestyle() != "None"]
+    points = [line.get_xydata().tolist() for line in drawn if line.get_linestyle() == "None"]
+    assert curves == points == [[[1, 95]], [[1, 5]]]
     figure = sweep(made, along="number", by="number", colours={"7": BLUE}, looks=looks, xlabel="number")
     assert [text.get_text() for text in figure.axes[0].texts] == ["not evaluated"]
 

@@ -47,9 +47,9 @@ def test_markdown_is_a_table_with_published_next_to_reproduced(stem):
 def test_cells_show_interval_seeds_and_masking(stem):
     rows = {row[0]: row for row in markdown_rows(stem)}
     assert rows["NPDA + PGD-AT"][4:8] == ["6.58", "39.37", "39.40", "6.00 [2.0, 11.0]"]
-    assert rows["PGD-AT"][7] == "11.00 ± 2.5"
+    assert rows["PGD-AT"][7] == "11.00 [7.0, 16.0]"
     assert rows["PGD-AT"][-1] == "3"
-    assert rows["st model"][9] == "96.00 [92.0, 100.0]"
+    assert rows["st model"][9] == "96.00† [92.0, 100.0]"
     assert rows["st model"][10:13] == ["5.00 [1.0, 10.0]", "99.00† [95.0, 100.0]", "100.00† [96.0, 100.0]"]
     assert rows["CAAT"][4:] == ["11.66", "22.00", "22.05", *["–"] * 6, "not run at this scale"]
 

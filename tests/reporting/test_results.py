@@ -7,7 +7,6 @@ from robustfront.analysis import records
 from robustfront.artefacts import read_json, write_json, write_text
 from robustfront.checksums import write_record
 from robustfront.config.analyses.landscape import LandscapeAnalysis
-from robustfront.config.attacks.autoattack import AutoAttackEvaluation
 from robustfront.config.attacks.pgd import PGDEvaluation
 from robustfront.config.evaluations import Suite
 from robustfront.config.schema import Threat
@@ -73,24 +72,6 @@ def test_a_word_means_an_attack_by_its_name_or_the_first_of_its_kind(empty_proje
     assert empty_project.results.attack("s", word) == attack
 
 
-def test_masking_checks_are_the_models_and_that_of_autoattack_against_pgd(finished):
-    checks = {check["check"]: check for check in finished.results.masking(NPDA, "pixel-space")}
-    assert list(checks) == ["AutoAttack not above PGD", "more steps not weaker", "input gradients not zero"]
-    assert checks["AutoAttack not above PGD"]["detail"].startswith(
-        "of 400 images 250 fell to autoattack, 240 to pgd-20, 0 of them to pgd-20 alone"
-    )
-    weak = finished.add("weak", {"paper-space": (8, 200, 100), "pixel-space": (8, 80, 100)})
-    assert not finished.results.masking(weak, "paper-space")[0]["passed"]
-    assert finished.results.masking(weak, "pixel-space")[0]["passed"]
-
-
-def test_a_suite_without_checks_has_none(empty_project):
-    attacks = {"aa": AutoAttackEvaluation(), "pgd": PGDEvaluation(steps=1, step_size=0.1)}
-    empty_project.attacked(Suite(name="s", threat=Threat(eps=0.1), attacks=attacks, masking=False))
-    run = empty_project.add("st", {"s": (4, 80, 90)})
-    assert empty_project.results.masking(run, "s") == []
-
-
 def test_a_run_is_named_with_the_seed_only_where_there_are_several(finished, empty_project):
     run = finished.plan.runs[NPDA]
     assert finished.results.title(run) == "npda-pgd, seed 0"
@@ -145,11 +126,6 @@ def test_a_damaged_history_is_none(finished, content):
     (finished.layout.run(ST) / "history.csv").write_text(content)
     assert finished.results.history(ST) is None
     assert len(finished.results.history(NPDA)) == 6
-
-
-def test_without_its_record_a_model_was_not_checked_for_masking(finished):
-    finished.evaluation(ST, "pixel-space", "masking").unlink()
-    assert finished.results.masking(ST, "pixel-space") == []
 
 
 # ------------------------------------------------------------------------------------------ analyses

@@ -176,7 +176,7 @@ def execute(source: Path, html: Path, parameters: dict[str, Any]) -> None:
     """What every notebook does."""
     study = parameters["study"]
     note("report", study)
-    plan = load_plan(Path(parameters["params"]), parameters["scale"]).studies[study]
+    plan = load_plan(Path(parameters["params"]), parameters["scale"], parameters["studies"]).studies[study]
     found = Results(plan, Layout(Path(parameters["results"])))
     build(found, all_sections(found), Path(parameters["reports"]) / study)
     write_text(html, source.name)

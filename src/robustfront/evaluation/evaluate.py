@@ -26,8 +26,7 @@ from robustfront.config.evaluations import (
 )
 from robustfront.config.registry import resolve
 from robustfront.evaluation.batches import judge
-from robustfront.evaluation.comparisons import Verdict
-from robustfront.evaluation.outcomes import SCHEMA, Evaluated, fell, rate
+from robustfront.evaluation.outcomes import SCHEMA, Evaluated, Verdict, fell, rate
 from robustfront.evaluation.room import Room
 from robustfront.evaluation.subject import Clean, Subject
 from robustfront.evaluation.target import Progress, Target

@@ -1,8 +1,8 @@
 """Checks that an attack fails because the model is robust and not because the attack is blind.
 
 After Athalye et al. 2018 (section 3.1) and Carlini et al. 2019 (section 3): an attack that knows more, or may
-do more, must not do worse. Each check gives a verdict {check, passed, detail}; the numbers are in the detail.
-That AutoAttack is not weaker than PGD is left to readers of both (`comparisons`).
+do more, must not do worse. Each check gives a verdict, with the numbers in its detail. What that is worth on
+so many images is left to readers (`verdicts`), and so is that AutoAttack is not weaker than other attacks.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from robustfront.config.attacks import FINAL
 from robustfront.config.attacks.pgd import PGDEvaluation
 from robustfront.config.evaluations import MASKING_IMAGES
 from robustfront.evaluation.batches import ascend, judge
-from robustfront.evaluation.comparisons import Verdict, not_weaker, verdict
+from robustfront.evaluation.comparisons import compare, not_weaker, verdict
+from robustfront.evaluation.outcomes import Verdict
 from robustfront.evaluation.room import Room
+from robustfront.evaluation.verdicts import BATCH, GRADIENTS, GROWING, TOLERATED_ZEROS
 from robustfront.models.batch_norm import batch_statistics_layers
 
 if TYPE_CHECKING:
     from robustfront.models import Classifier
 
 STEPS, MORE_STEPS, QUERIES = 20, 50, 300
-BATCH, BLACK_BOX = "no batch statistics at test time", "black-box not stronger than white-box"
-TOLERATED_ZEROS = 0.01
-"""Share of images without gradient: that of a very confident prediction underflows in float32."""
+BLACK_BOX = "black-box not stronger than white-box"
 
 
 def of_model(
@@ -56,7 +56,7 @@ def of_model(
     layers, whole = batch_statistics_layers(model), counted is not None
     detail = f"batch norms without running statistics: {', '.join(layers) or 'none'}"
     detail += f"; attacked in whole batches of {room.size}" if whole else ""
-    verdicts = [verdict(BATCH, None if whole else not layers, detail)]
+    verdicts = [verdict(BATCH, None if whole else not layers, detail, 0)]
     if layers and not whole:
         return verdicts
     if counted is None:
@@ -64,16 +64,17 @@ def of_model(
         x, labels, positions = x[few], labels[few], positions[few]
         counted = torch.ones_like(labels, dtype=torch.bool)
     if not counted.any():
-        return [*verdicts, verdict("images to attack", False, "no image is classified correctly")]
+        return [*verdicts, verdict("images to attack", True, "no image is classified correctly", 0)]
     target = _Target(model, x, labels, positions, counted, seed, room)
-    shorter = f"PGD-{STEPS}", target.pgd(ball, STEPS)
-    longer = f"PGD-{MORE_STEPS}", target.pgd(ball, MORE_STEPS)
-    verdicts += [_gradients(target), not_weaker("more steps not weaker", *longer, *shorter)]
+    shorter, longer = f"PGD-{STEPS}", f"PGD-{MORE_STEPS}"
+    fell, fell_longer = target.pgd(ball, STEPS), target.pgd(ball, MORE_STEPS)
+    more_steps = not_weaker("more steps not weaker", longer, shorter, compare(fell_longer, fell))
+    verdicts += [_gradients(target), more_steps]
     if whole:
-        verdicts.append(verdict(BLACK_BOX, None, "Square leaves images out of a batch as they fall"))
+        verdicts.append(verdict(BLACK_BOX, None, "Square leaves images out of a batch as they fall", 0))
     elif ball.threat.clip == "image":
-        black_box = f"Square-{QUERIES}", target.square(ball)
-        verdicts.append(not_weaker(BLACK_BOX, *longer, *black_box))
+        found = compare(fell_longer, target.square(ball))
+        verdicts.append(not_weaker(BLACK_BOX, longer, f"Square-{QUERIES}", found))
     return [*verdicts, _growing_eps(target, ball)]
 
 
@@ -127,7 +128,7 @@ def _gradients(target: _Target) -> Verdict:
     zero = torch.cat(target.room.pieces(len(target.x), work))[target.counted]
     share = zero.float().mean().item()
     detail = f"no gradient at {share:.1%} of {len(zero)} images; {TOLERATED_ZEROS:.0%} tolerated"
-    return verdict("input gradients not zero", share <= TOLERATED_ZEROS, detail)
+    return verdict(GRADIENTS, share <= TOLERATED_ZEROS, detail, len(zero))
 
 
 def _growing_eps(target: _Target, ball: Ball) -> Verdict:
@@ -139,8 +140,9 @@ def _growing_eps(target: _Target, ball: Ball) -> Verdict:
     erasing = (per_pixel.amax() if ball.threat.norm == "linf" else per_pixel.norm()).item()
     radii = sorted({ball.threat.eps, min(8 * ball.threat.eps, erasing), erasing})
     balls = [replace(ball, threat=ball.threat.model_copy(update={"eps": eps})) for eps in radii]
-    standing = [1 - target.pgd(wider, STEPS, "none").mean() for wider in balls]
+    fallen = [target.pgd(wider, STEPS, "none") for wider in balls]
+    standing = [1 - fell.mean() for fell in fallen]
     shown = ", ".join(f"{share:.1%} at {eps:.4g}" for eps, share in zip(radii, standing, strict=True))
     chance = 1 / target.model.classes
     detail = f"robust accuracy {shown}; at most {chance:.1%}, that of guessing, expected of the last"
-    return verdict("robust accuracy falls to 0 as eps grows", bool(standing[-1] <= chance), detail)
+    return verdict(GROWING, bool(standing[-1] <= chance), detail, len(fallen[-1]))

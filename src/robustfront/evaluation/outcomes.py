@@ -34,6 +34,11 @@ SCHEMA = pa.schema(
 """Columns of the rows; docs/architecture.md says what they mean."""
 
 
+Verdict = dict[str, Any]
+"""Of a masking check: `check`; `passed`, whether it found nothing (None: it does not apply to the network);
+`detail` with the numbers; `images`, on how many. What that is worth is told by `verdicts.judged`."""
+
+
 @dataclass(frozen=True)
 class Evaluated:
     """Of one evaluation: its rows and images by name, None for the masking checks, and its record."""

@@ -100,5 +100,22 @@ def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Me
     return Mean(mean, quantile * float(np.std(values, ddof=1)) / n**0.5, n)
 
 
+def over_seeds(values: Sequence[float], over_images: Interval, confidence: float = CONFIDENCE) -> Interval:
+    """Mean of one value per seed: Student's interval, but no narrower than that `over_images` of their mean.
+
+    All seeds are judged on one set of images: that they agree says nothing about other images. Of one seed it
+    is the interval over images.
+    """
+    mean, half_width, _ = mean_interval(values, confidence)
+    if half_width is None:
+        return Interval(mean, over_images.low, over_images.high)
+    return Interval(mean, min(over_images.low, mean - half_width), max(over_images.high, mean + half_width))
+
+
+def chance_of_more(than: float, n: int, share: float) -> float:
+    """The probability that over `than` of `n` images do what each of them does with probability `share`."""
+    return float(special.bdtrc(int(than), n, share)) if than < n else 0.0
+
+
 def _normal_quantile(confidence: float) -> float:
     return float(special.ndtri((1 + confidence) / 2))

@@ -134,6 +134,8 @@ def _plan(params: Params, scale: str, studies: Sequence[str] | None = None) -> P
             _add_study(plan, name, recipes.of(name), params)
         else:
             plan.absent.append(name)
+    for name, study in plan.studies.items():
+        study.beside = {other: planned for other, planned in plan.studies.items() if other != name}
     return plan
 
 

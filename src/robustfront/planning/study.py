@@ -38,7 +38,10 @@ class PlannedAnalysis:
 
 @dataclass
 class StudyPlan:
-    """A study at a scale. `runs` is in an order in which parents come first; `suites` are by name."""
+    """A study at a scale. `runs` is in an order in which parents come first; `suites` are by name.
+
+    `beside`: the other studies of the plan, by name.
+    """
 
     study: Study
     scale: str
@@ -47,6 +50,7 @@ class StudyPlan:
     datasets: dict[str, Dataset]
     runs: dict[str, PlannedRun] = field(default_factory=dict)
     analyses: dict[str, PlannedAnalysis] = field(default_factory=dict)
+    beside: "dict[str, StudyPlan]" = field(default_factory=dict, repr=False, compare=False)
     _evaluations: dict[tuple[bool, float | None], dict[str, dict[str, tuple[str, Evaluation]]]] = field(
         default_factory=dict
     )
@@ -54,6 +58,16 @@ class StudyPlan:
     @property
     def suites(self) -> dict[str, Suite]:
         return self.settings.suites
+
+    def suites_of(self, run_id: str) -> dict[str, Suite]:
+        """All suites that a run is attacked by: the study's, and those of others as `<study>/<suite>`."""
+        others = {
+            f"{study}/{name}": suite
+            for study, other in self.beside.items()
+            if run_id in other.runs
+            for name, suite in other.suites.items()
+        }
+        return self.suites | others
 
     def evaluations(self, run_id: str) -> dict[str, dict[str, tuple[str, Evaluation]]]:
         """Suite -> the name of an attack there -> (its id, what it is for this run)."""
@@ -71,8 +85,13 @@ class StudyPlan:
         return dict(found for suite in self.evaluations(run_id).values() for found in suite.values())
 
     def evaluation_id(self, run_id: str, suite: str, evaluation: str) -> str:
-        """Of the attack that a suite calls `evaluation`, or of its `clean` or `masking`. KeyError if none."""
-        return self.evaluations(run_id)[suite][evaluation][0]
+        """Of the attack that a suite calls `evaluation`, or of its `clean` or `masking`. KeyError if none.
+
+        The suite may be any of `suites_of` the run.
+        """
+        study, _, own = suite.rpartition("/")
+        planned = self.beside[study] if study else self
+        return planned.evaluations(run_id)[own][evaluation][0]
 
     def find(self, name: str, dataset_id: str) -> list[PlannedRun]:
         """The runs the study calls `name` on that data set, one per seed; empty if the scale has none."""

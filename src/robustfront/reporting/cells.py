@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any, NamedTuple
 
-from robustfront.evaluation.statistics import mean_interval
+from robustfront.evaluation.statistics import Interval, over_seeds
 from robustfront.reporting.columns import FACTOR, Column
 from robustfront.reporting.planned import PlannedRun
 from robustfront.reporting.results import Rate, Results, State
@@ -49,25 +50,21 @@ class Cell:
     def summary(self) -> dict[str, Any]:
         """`value`, `low`, `high`, `interval`, `seeds`, `n`.
 
-        Of one seed its own interval; of several, mean and Student-t 95 % interval over seeds, which may leave
-        the range of the value.
+        Of one seed its own interval. Of several their mean, with Student's 95 % interval over seeds or the
+        mean of their own, at either end the wider one: however alike the same images are to all seeds, their
+        mean is no less sure than that. It may leave the range of the value.
         """
-        first, *others = self.seeds.values()
-        numbers = {"seeds": len(self.seeds), "n": first.n}
-        if not others:
-            return numbers | {
-                "value": first.value,
-                "low": first.low,
-                "high": first.high,
-                "interval": self.interval,
-            }
-        mean, half_width, count = mean_interval([seed.value for seed in self.seeds.values()])
-        assert half_width is not None
-        return numbers | {
+        found = list(self.seeds.values())
+        values, lows, highs = ([getattr(seed, name) for seed in found] for name in ("value", "low", "high"))
+        mean, low, high = over_seeds(values, Interval(fmean(values), fmean(lows), fmean(highs)))
+        several = f"t 95 % over {len(found)} seeds or {self.interval}, the wider"
+        return {
             "value": mean,
-            "low": mean - half_width,
-            "high": mean + half_width,
-            "interval": f"t 95 % over {count} seeds",
+            "low": low,
+            "high": high,
+            "interval": self.interval if len(found) == 1 else several,
+            "seeds": len(found),
+            "n": found[0].n,
         }
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pandas as pd
 
-from robustfront.reporting.published import NO_ATTACK
+from robustfront.reporting.published import NO_ATTACK, refuted_in_print
 
 Metric = Literal["error", "accuracy"]
 Unit = Literal["percent", "fraction"]
@@ -73,19 +73,20 @@ def _metric(attack: str, printed: str) -> str:
     return "clean_error" if printed == NO_ATTACK else "robust_error"
 
 
-def printed_numbers(table: pd.DataFrame, column: Column | Derived) -> dict[str, float]:
-    """Row -> what the paper prints in a column, in the column's unit; `table`: lines of one data set.
+def printed_numbers(table: pd.DataFrame, column: Column | Derived) -> dict[str, tuple[float, str]]:
+    """Row -> what the paper prints in a column, in the column's unit, and what beside it refutes it, if so.
 
-    Rows without a number are left out.
+    `table`: lines of one data set. Rows without a number are left out.
     """
     if column.printed is None:
         return {}
-    wanted = column.printed
+    wanted, refuted = column.printed, refuted_in_print(table)
     lines = table[(table["metric"] == wanted.metric) & (table["attack"] == wanted.attack)]
     if wanted.eps:
         lines = lines[lines["eps"] == wanted.eps]
     lines = lines.dropna(subset="value")
     factors = [FACTOR[column.unit] / FACTOR[unit] for unit in lines["unit"]]
     return {
-        row: value * factor for row, value, factor in zip(lines["row"], lines["value"], factors, strict=True)
+        row: (value * factor, refuted.get(line, ""))
+        for line, row, value, factor in zip(lines.index, lines["row"], lines["value"], factors, strict=True)
     }

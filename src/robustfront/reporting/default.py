@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from robustfront.config.attacks import EvaluationAttack
-from robustfront.config.evaluations import Suite, views
+from robustfront.config.evaluations import views
+from robustfront.evaluation.comparisons import strongest_first
 from robustfront.reporting import fronts
 from robustfront.reporting.columns import Column
 from robustfront.reporting.drawing import BLUE, GREEN, GREY, ORANGE, SKY, VERMILION, nothing_to_draw
@@ -43,7 +43,8 @@ def table(results: Results) -> Table:
 
 def front(results: Results) -> Figure:
     """Clean accuracy against accuracy under the strongest attack of each suite, a colour for each method."""
-    found, attacks = table(results), {name: strongest(suite) for name, suite in results.suites.items()}
+    found = table(results)
+    attacks = {name: next(iter(strongest_first(suite)), None) for name, suite in results.suites.items()}
     if not any(attacks.values()):
         return nothing_to_draw(Figure(), "no suite of this study has an attack")
     frame = found.frame[[attacks[suite] is not None for suite in found.frame["suite"]]]
@@ -59,15 +60,6 @@ def front(results: Results) -> Figure:
     return fronts.front(Table(found.spec, frame), families, attack=STRONGEST, under="attack")
 
 
-def strongest(suite: Suite) -> str | None:
-    """AutoAttack, else the attack of most passes, all its restarts counted; None without any attack."""
-
-    def strength(attack: EvaluationAttack) -> tuple[bool, float]:
-        return attack.kind == "autoattack", attack.passes(1) or 0
-
-    return max(suite.attacks, key=lambda name: strength(suite.attacks[name]), default=None)
-
-
 def _start(results: Results, run: PlannedRun) -> str:
     parent = results.runs.get(run.config.init or "")
     return (" = ".join(parent.names) or parent.id) if parent else "scratch"
@@ -80,7 +72,8 @@ SECTIONS: Sequence[Section] = (
         "Accuracy against robustness",
         front,
         text="Under the strongest attack of each suite: AutoAttack, else the one of most steps. Up and right "
-        "is better. Colour: the method; hollow: a gradient-masking check failed; bars: 95 % intervals.",
+        "is better. Colour: the method; hollow: a gradient-masking check failed; crossed: another attack in "
+        "the same ball refutes the number; bars: 95 % intervals.",
         alt="Scatter plots of clean accuracy against accuracy under the strongest attack, a panel for each "
         "data set and suite, a point per run. The numbers are those of the table above.",
     ),

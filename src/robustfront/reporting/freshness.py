@@ -65,7 +65,7 @@ def result_files(plan: StudyPlan, layout: Layout) -> Iterator[Path]:
     for run in plan.runs:
         evaluations = {
             plan.evaluation_id(run, name, evaluation)
-            for name, suite in plan.suites.items()
+            for name, suite in plan.suites_of(run).items()
             for evaluation in of_suite(suite)
         }
         for name in ("manifest.json", "failure.json"):
@@ -119,10 +119,17 @@ def invalidate(folder: Path) -> None:
 
 def _plan_digest(plan: StudyPlan) -> str:
     """Hash of what a page shows of a plan: cosmetic edits of params files do not change it."""
+    elsewhere = [
+        (run, name, suite.model_dump(mode="json"))
+        for run in plan.runs
+        for name, suite in plan.suites_of(run).items()
+        if name not in plan.suites
+    ]
     content = [
         [plan.study.name, plan.study.facts.model_dump(mode="json"), plan.scale, plan.note],
         [(key, value.model_dump(mode="json")) for key, value in plan.datasets.items()],
         [(key, value.model_dump(mode="json")) for key, value in plan.suites.items()],
+        elsewhere,
         [(key, list(run.names), run.config.model_dump(mode="json")) for key, run in plan.runs.items()],
         [
             (key, value.config.model_dump(mode="json"), list(value.runs.items()))

@@ -3,15 +3,14 @@
 import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from robustfront.reporting.drawing import BLACK, nothing_to_draw, styled
-from robustfront.reporting.panels import accuracy, panels, size
+from robustfront.reporting.drawing import nothing_to_draw, styled
+from robustfront.reporting.panels import accuracy, doubts, look, panels, point, size
 from robustfront.reporting.tables import Table
 from robustfront.reporting.wording import WHOLE
 
@@ -46,7 +45,7 @@ def front(
 
     `attack`: key of the column, beside `clean`; `under`: its name on the axis. `names`: run -> what the
     legend calls it, otherwise its first label. Panels as in `panels`, with 95 % intervals as error bars.
-    Hollow marker: a gradient-masking check failed.
+    Hollow: a gradient-masking check failed; crossed: another attack refutes the number.
     """
 
     def draw(axes: Axes, part: pd.DataFrame) -> int:
@@ -59,7 +58,8 @@ def front(
         wide = max(10.5, 3.5 * sources)  # 10.5: what the legend takes
         figure = Figure(figsize=(wide, 3.4 * datasets + 1.5), layout="constrained")
         panels(figure, table, draw, xlabel="clean accuracy (%)", ylabel=f"accuracy under {under} (%)")
-        _legend(figure, table, families, names or {})
+        doubtful = doubts(table.frame[table.frame["column"] == attack])
+        _legend(figure, _handles(table, families, names or {}, doubtful), families)
     return figure
 
 
@@ -74,22 +74,15 @@ def _points(axes: Axes, part: pd.DataFrame, attack: str, families: Sequence[Fami
     for clean, attacked, colour, marker in points:
         (x, x_bars), (y, y_bars) = accuracy(clean), accuracy(attacked)
         axes.errorbar(x, y, xerr=x_bars, yerr=y_bars, fmt="none", ecolor=colour, elinewidth=0.9, alpha=0.5)
-        axes.plot(x, y, **_marker(colour, marker, hollow=attacked["masking"] == "failed"))
+        point(axes, attacked, x, y, colour, marker)
     axes.margins(0.08)
     axes.set_xlim(right=min(axes.get_xlim()[1], 101))  # a t-interval may reach beyond 100 %
     return len(points)
 
 
-def _marker(colour: str, marker: str, *, hollow: bool = False) -> dict[str, Any]:
-    faces = {"markerfacecolor": "white", "markeredgecolor": colour, "markeredgewidth": 1.4}
-    if not hollow:
-        faces = {"markerfacecolor": colour, "markeredgecolor": "white", "markeredgewidth": 0.7}
-    return {"linestyle": "none", "marker": marker, "markersize": 6.5} | faces
-
-
-def _legend(figure: Figure, table: Table, families: Sequence[Family], names: Mapping[str, str]) -> None:
+def _legend(figure: Figure, handles: list[Line2D], families: Sequence[Family]) -> None:
     legend = figure.legend(
-        handles=_handles(table, families, names),
+        handles=handles,
         loc="outside lower center",
         ncols=max(1, len(families)),
         fontsize=8,
@@ -100,28 +93,29 @@ def _legend(figure: Figure, table: Table, families: Sequence[Family], names: Map
             text.set_fontweight("bold")
 
 
-def _handles(table: Table, families: Sequence[Family], names: Mapping[str, str]) -> list[Line2D]:
-    """A column per family, padded to equal length, because matplotlib fills legends column by column."""
+def _handles(
+    table: Table, families: Sequence[Family], names: Mapping[str, str], doubtful: list[Line2D]
+) -> list[Line2D]:
+    """A column per family, padded to equal length, because matplotlib fills legends column by column.
+
+    In the first one, too, what the looks of doubtful points mean.
+    """
     rows = table.frame.drop_duplicates("run").set_index("run")
     labels = dict(rows[next(iter(table.spec.labels))]) | dict(names)
     looking = set(table.frame.loc[table.frame["batches"] != "", "run"])
     labels |= {run: f"{labels[run]} {WHOLE}" for run in looking}
     named = [_among(family.runs, rows.index) for family in families]
     height = max((len(runs) for runs in named if len(runs) <= NAMED), default=0)
-    masked, handles = (table.frame["masking"] == "failed").any(), list[Line2D]()
+    handles = list[Line2D]()
     for position, (family, runs) in enumerate(zip(families, named, strict=True)):
         many = len(runs) > NAMED
-        entries = [Line2D([], [], label=family.name, **_marker(family.colour, "o" if many else ""))]
+        entries = [Line2D([], [], label=family.name, **look(family.colour, "o" if many else ""))]
         entries += [
-            Line2D([], [], label=labels[run], **_marker(family.colour, family.runs[run]))
+            Line2D([], [], label=labels[run], **look(family.colour, family.runs[run]))
             for run in ([] if many else runs)
         ]
-        if position == 0 and masked:
-            hollow = _marker(BLACK, "o", hollow=True)
-            entries += [
-                Line2D([], [], linestyle="none", label=" "),
-                Line2D([], [], label="hollow: masking check failed", **hollow),
-            ]
+        if position == 0 and doubtful:
+            entries += [Line2D([], [], linestyle="none", label=" "), *doubtful]
             height = max(height, len(entries) - 1)
         handles += entries + [Line2D([], [], linestyle="none", label=" ")] * (height + 1 - len(entries))
     return handles

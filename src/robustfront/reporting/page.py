@@ -4,14 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from robustfront.artefacts import write_text
-from robustfront.config.evaluations import of_suite
+from robustfront.config.evaluations import CLEAN, of_suite, views
 from robustfront.config.schema import Dataset
+from robustfront.evaluation.comparisons import REFUTING_GAP, ground
+from robustfront.evaluation.verdicts import State, together
 from robustfront.reporting import deviations, naming, wording
 from robustfront.reporting.build import Built
 from robustfront.reporting.completeness import Lacking
+from robustfront.reporting.doubts import Check, checks, refutation
 from robustfront.reporting.markup import template
 from robustfront.reporting.planned import PlannedRun, StudyPlan
 from robustfront.reporting.results import Results
@@ -19,35 +22,43 @@ from robustfront.reporting.study_report import OVERVIEW, curves_anchor
 
 PAGE = "index.html"
 UNKNOWN = "not recorded"
+LOOKS: Mapping[State, str] = dict.fromkeys(get_args(State), "quiet") | {
+    "failed": "failed",
+    "passed": "passed",
+}
+"""What a check came to -> its class in the stylesheet."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The gradient-masking checks of one model in one suite; `checks` are (name, passed, detail).
+    """The gradient-masking checks of one model at a condition; None for one that takes none."""
 
-    `passed` is None where a check does not apply to the model.
-    """
-
-    checks: list[tuple[str, bool | None, str]]
+    condition: float | None
+    checks: list[Check]
 
     @property
-    def failed(self) -> list[str]:
-        return [name for name, passed, _ in self.checks if passed is False]
+    def state(self) -> State:
+        return together([check.state for check in self.checks])
 
     @property
-    def passed(self) -> int:
-        return sum(passed is True for _, passed, _ in self.checks)
+    def decisive(self) -> list[str]:
+        """The checks that it is due to."""
+        return [*dict.fromkeys(check.check for check in self.checks if check.state == self.state)]
 
 
 @dataclass(frozen=True)
 class Card:
-    """What the page says about one run. `verdicts`: one per suite; `curves`: None without a history."""
+    """What the page says about one run. `verdicts`: one per condition; `curves`: None without a history.
+
+    `refuted`: its robust numbers that another attack refutes -> by how much.
+    """
 
     title: str
     id: str
     state: str
     facts: dict[str, str]
     verdicts: list[Verdict]
+    refuted: dict[str, str]
     curves: Built | None
 
 
@@ -65,7 +76,8 @@ def write_page(
             run.id,
             results.state(run.id),
             _run_facts(plan, run, results.manifest(run.id)),
-            [_verdict(results, run.id, suite) for suite in plan.suites],
+            _verdicts(results, run.id),
+            _refuted(results, run.id),
             curves[run.id],
         )
         for run in plan.runs.values()
@@ -94,6 +106,8 @@ def write_page(
             "Different, at no cost in value": [setting for setting in differing if not setting.costs],
         },
         unstated=deviations.left_open(plan),
+        looks=LOOKS,
+        refuting_gap=f"{100 * REFUTING_GAP:g}",
         among=partial(naming.among, plan),
         overview=overview,
         overview_body=None if overview.failed else overview.section.body(folder),
@@ -101,9 +115,17 @@ def write_page(
     write_text(folder / PAGE, html)
 
 
-def _verdict(results: Results, run_id: str, suite: str) -> Verdict:
-    checks = results.masking(run_id, suite)
-    return Verdict([(check["check"], check["passed"], check["detail"]) for check in checks])
+def _verdicts(results: Results, run_id: str) -> list[Verdict]:
+    network = results.network(run_id)
+    by_condition = {ground(of, CLEAN, network).condition: name for name, of in results.suites.items()}
+    return [Verdict(condition, checks(results, run_id, name)) for condition, name in by_condition.items()]
+
+
+def _refuted(results: Results, run_id: str) -> dict[str, str]:
+    network = results.network(run_id)
+    shown = [(name, attack) for name, of in results.suites.items() for attack in views(of, network)]
+    words = {f"{attack}, {name}": refutation(results, [run_id], name, attack) for name, attack in shown}
+    return {number: refuted for number, refuted in words.items() if refuted}
 
 
 def _facts(plan: StudyPlan, results: Results) -> dict[str, str]:

@@ -7,10 +7,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
+from robustfront.config.evaluations import CLEAN
 from robustfront.reporting.columns import FACTOR
-from robustfront.reporting.drawing import GREY
+from robustfront.reporting.drawing import BLACK, GREY
 from robustfront.reporting.tables import PUBLISHED, Table
+
+_CROSS: dict[str, Any] = {
+    "linestyle": "none",
+    "marker": "x",
+    "markersize": 10,
+    "color": BLACK,
+    "markeredgewidth": 1.2,
+}
 
 
 def panels(
@@ -50,6 +60,31 @@ def accuracy(line: Mapping[Hashable, Any]) -> tuple[float, np.ndarray | None]:
     if line["metric"] == "error":
         value, bars = 100 - value, None if bars is None else bars[::-1]
     return value, bars
+
+
+def point(axes: Axes, line: Mapping[Hashable, Any], x: float, y: float, colour: str, marker: str) -> None:
+    """The number of a line of a table: hollow if a masking check failed, crossed if it is refuted."""
+    axes.plot(x, y, **look(colour, marker, hollow=line["masking"] == "failed" and line["attack"] != CLEAN))
+    if line["refuted"]:
+        axes.plot(x, y, **_CROSS)
+
+
+def look(colour: str, marker: str, *, hollow: bool = False) -> dict[str, Any]:
+    """How matplotlib draws a marker by itself."""
+    faces = {"markerfacecolor": "white", "markeredgecolor": colour, "markeredgewidth": 1.4}
+    if not hollow:
+        faces = {"markerfacecolor": colour, "markeredgecolor": "white", "markeredgewidth": 0.7}
+    return {"linestyle": "none", "marker": marker, "markersize": 6.5} | faces
+
+
+def doubts(lines: pd.DataFrame) -> list[Line2D]:
+    """What a legend says of doubtful points among the lines that are drawn."""
+    found = []
+    if ((lines["masking"] == "failed") & (lines["attack"] != CLEAN)).any():
+        found.append(Line2D([], [], label="hollow: masking check failed", **look(BLACK, "o", hollow=True)))
+    if (lines["refuted"] != "").any():
+        found.append(Line2D([], [], label="crossed: refuted by another attack", **_CROSS))
+    return found
 
 
 def _title(part: pd.DataFrame, dataset: str, frame: pd.DataFrame) -> str:

@@ -4,7 +4,7 @@
 at the head of each row of a table, and which of our runs it is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from robustfront.config.schema import Config
 from robustfront.config.validation import validate
 from robustfront.config.yaml_loader import load_yaml
 from robustfront.errors import ConfigError
+from robustfront.evaluation.comparisons import REFUTING_GAP
 
 COLUMNS = ["table", "row", "run", "dataset", "metric", "attack", "eps", "value", "unit"]
 """`row`: which one of the table, as `rows.yaml` calls it; `run`: ours, empty if none is it.
@@ -135,6 +136,25 @@ def printed_errors(table: pd.DataFrame, dataset: str) -> dict[tuple[str, str], l
         points = value if unit == "percent" else 100 * value
         key = run, "clean" if attack == NO_ATTACK else attack.casefold()
         found.setdefault(key, []).append(points if quantity == "error" else 100 - points)
+    return found
+
+
+def refuted_in_print(table: pd.DataFrame) -> dict[Hashable, str]:
+    """Index of a line -> which attack that is printed beside it refutes its robust number, and by how much.
+
+    `table`: lines of one data set. Beside it stands what is printed for the same row and radius, if that is
+    stated. Told is the furthest off, if over `REFUTING_GAP`; luck is left out, as papers test on thousands.
+    """
+    robust = table["metric"].isin(["robust_error", "robust_accuracy"]) & (table["eps"] != "")
+    lines = table[robust].dropna(subset="value")
+    points = 100 * lines["value"] / lines["unit"].map(RATE_UNITS)
+    lines = lines.assign(error=points.where(lines["metric"] == "robust_error", 100 - points).round(4))
+    found: dict[Hashable, str] = {}
+    for _, beside in lines.groupby(["row", "eps"]):
+        worst = beside.sort_values("error").iloc[-1]
+        more = (worst["error"] - beside["error"]).round(4)
+        for line, attack in beside.loc[more > 100 * REFUTING_GAP, "attack"].items():
+            found[line] = f"in print {worst['attack']} fells {more[line]:.1f} points more than {attack}"
     return found
 
 

@@ -10,13 +10,15 @@ import pandas as pd
 
 from robustfront.artefacts import write_text
 from robustfront.config.evaluations import CLEAN
+from robustfront.evaluation.comparisons import REFUTING_GAP
 from robustfront.reporting.cells import SUMMED
 from robustfront.reporting.markup import template
 from robustfront.reporting.tables import NOT_PRINTED, NOT_RUN, PUBLISHED, REPRODUCED, Table, TableSpec
-from robustfront.reporting.wording import WHOLE
+from robustfront.reporting.wording import FAILED, REFUTED, WHOLE
 
-FAILED = "†"
 MISSING = "–"
+LISTED = 6
+"""So many refuted numbers are told one by one."""
 _PLURAL = {"error": "errors", "accuracy": "accuracies"}
 _BETTER = {"error": "lower", "accuracy": "higher"}
 _IN_UNIT = {"percent": "in percent", "fraction": "as fractions"}
@@ -109,7 +111,7 @@ def _view(table: pd.DataFrame, spec: TableSpec) -> View:
         columns=[*columns, Cell("Seeds")],
         rows=rows,
         rules=[*np.flatnonzero(blocks[1:] != blocks[:-1]) + 1],
-        notes=[*spec.notes, *_notes(table)],
+        notes=[*spec.notes, *_notes(table), *_doubts(table, spec)],
     )
 
 
@@ -148,14 +150,12 @@ def _number(line: Mapping[Hashable, Any]) -> Cell:
         return Cell(MISSING)
     digits = _DIGITS[line["unit"]]
     value = f"{line['value']:.{digits}f}"
+    refuted = REFUTED if line["refuted"] else ""
     if line["status"] == PUBLISHED:
-        return Cell(value)
-    low, high, digits = line["low"], line["high"], digits - 1
-    interval = f"[{low:.{digits}f}, {high:.{digits}f}]"
-    if line["seeds"] > 1:
-        interval = f"± {(high - low) / 2:.{digits}f}"
+        return Cell(value, mark=refuted)
+    interval = f"[{line['low']:.{digits - 1}f}, {line['high']:.{digits - 1}f}]"
     mark = FAILED if line["masking"] == "failed" and line["attack"] != CLEAN else ""
-    return Cell(value, interval, mark + (WHOLE if line["batches"] else ""))
+    return Cell(value, interval, mark + refuted + (WHOLE if line["batches"] else ""))
 
 
 def _seeds(ours: pd.DataFrame) -> Cell:
@@ -187,16 +187,17 @@ def _notes(table: pd.DataFrame) -> list[str]:
         notes.append(
             "n differs between attacks: a smaller n is a part of the same images, drawn with the shares "
             "of their classes and the same for every model. Columns of different n differ by chance, too; "
-            "whether AutoAttack is weaker than PGD is checked on the images that both saw."
+            "two attacks are held against each other on the images that both saw."
         )
-    if (reproduced["interval"] == SUMMED).any():
+    if reproduced["interval"].str.contains(SUMMED, regex=False).any():
         notes.append("Of numbers made of others: an interval as wide as theirs together, 95 % or more.")
     if (reproduced["seeds"] == 1).any():
         notes.append("[low, high]: Wilson 95 % interval over the images of one seed.")
     if (reproduced["seeds"] > 1).any():
-        notes.append("±: half-width of the Student-t 95 % interval over seeds.")
-    if (reproduced["masking"] == "failed").any():
-        notes.append(f"{FAILED}: a gradient-masking check failed, so the true robust error may be higher.")
+        notes.append(
+            "[low, high] of several seeds: Student-t 95 % interval over seeds, or the mean of their "
+            "intervals over images, at either end the wider."
+        )
     for size in reproduced.loc[reproduced["batches"] != "", "batches"].unique():
         notes.append(
             f"{WHOLE}: the network normalises by the batch, so its answer to an image depends on the others: "
@@ -207,6 +208,29 @@ def _notes(table: pd.DataFrame) -> list[str]:
         notes.append(f"{MISSING}: {NOT_RUN}; the published numbers are kept.")
     notes += [f"{MISSING}: {status}; {what}" for status, what in _STATES.items() if _occurs(table, status)]
     return list(dict.fromkeys(notes))
+
+
+def _doubts(table: pd.DataFrame, spec: TableSpec) -> list[str]:
+    """What the marks of doubtful numbers mean, and which number is refuted by what."""
+    masking, notes = table["masking"], []
+    if (masking == "failed").any():
+        notes.append(f"{FAILED}: a gradient-masking check failed, so the true robust error may be higher.")
+    if masking.isin(["undecided", "not checked"]).any():
+        notes.append(
+            f"No {FAILED} proves nothing of a model with a gradient-masking check that was not made, or that "
+            "is undecided, for want of images: the CSV tells which."
+        )
+    refuted = table[table["refuted"] != ""]
+    if len(refuted):
+        places = refuted[[next(iter(spec.labels)), "heading", "source", "refuted"]].itertuples(index=False)
+        listed = [f"{label}, {heading}, {source}: {words}" for label, heading, source, words in places]
+        listed[LISTED:] = [f"and {len(listed) - LISTED} more, in the CSV"] if len(listed) > LISTED else []
+        notes.append(
+            f"{REFUTED}: no robust error, as another attack in the same ball fells over "
+            f"{100 * REFUTING_GAP:g} points more of the same images, more than luck explains "
+            f"(that one's number may stand). {'; '.join(listed)}."
+        )
+    return notes
 
 
 def _occurs(table: pd.DataFrame, status: str) -> bool:
@@ -258,7 +282,13 @@ def latex_text(text: str) -> str:
     for character in "&%$#_{}":
         text = text.replace(character, f"\\{character}")
     commands = {"L∞": r"$L_\infty$", "β": r"$\beta$", "ε": r"$\varepsilon$", "±": r"$\pm$", "−": "$-$"}
-    commands |= {"→": r"$\to$", FAILED: r"$^\dagger$", WHOLE: r"$^\ddagger$", MISSING: "--"}
+    commands |= {
+        "→": r"$\to$",
+        FAILED: r"$^\dagger$",
+        REFUTED: r"$^{\S}$",
+        WHOLE: r"$^\ddagger$",
+        MISSING: "--",
+    }
     for character, command in commands.items():
         text = text.replace(character, command)
     return text

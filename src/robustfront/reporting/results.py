@@ -20,14 +20,13 @@ from robustfront.config.evaluations import (
     MASKING,
     WORST_CASE,
     Network,
-    of_suite,
+    Suite,
     other_conditions,
-    told,
     views,
 )
 from robustfront.errors import ArtefactError
 from robustfront.evaluation import outcomes
-from robustfront.evaluation.comparisons import autoattack_not_above_pgd
+from robustfront.evaluation.comparisons import Compared, compare
 from robustfront.reporting.planned import PlannedRun, StudyPlan
 from robustfront.reporting.view import StudyView
 
@@ -69,9 +68,8 @@ class Results(StudyView):
 
     def __init__(self, plan: StudyPlan, layout: Layout) -> None:
         super().__init__(plan, layout)
-        self._evaluations = {name: of_suite(suite) for name, suite in plan.suites.items()}
         self._fallen: dict[tuple[int, str], pd.Series[bool]] = {}
-        self._compared: dict[tuple[object, ...], list[dict[str, Any]]] = {}
+        self._compared: dict[tuple[object, ...], Compared] = {}
         self._names: dict[Path, str] = {}
 
     # ----------------------------------------------------------------------------------------------- runs
@@ -105,6 +103,13 @@ class Results(StudyView):
         """The manifest.json of a data set's images; empty if it is missing or damaged."""
         return _or_empty(self._record(self._layout.dataset(dataset_id) / "manifest.json"))
 
+    def network(self, run_id: str) -> Network:
+        return self._plan.runs[run_id].config.model
+
+    def evaluation_id(self, run_id: str, suite: str, evaluation: str) -> str:
+        """Of an attack of any of `suites_of` the run, or of its `clean` or `masking`."""
+        return self._plan.evaluation_id(run_id, suite, evaluation)
+
     # ---------------------------------------------------------------------------------------- evaluations
     def attack(self, suite: str, word: str) -> str | None:
         """The attack that `word` means: the shown one of that name, else the suite's first of that kind."""
@@ -122,14 +127,18 @@ class Results(StudyView):
         if attack == WORST_CASE:
             fallen = self.fell(run_id, suite, attack)
             return None if fallen is None else _rate(outcomes.rate(fallen))
-        evaluation, outcome = views(self.suites[suite], self._network(run_id))[attack]
+        evaluation, outcome = views(self._suite(run_id, suite), self.network(run_id))[attack]
         return _rate(self.evaluated(run_id, suite, evaluation).get("outcomes", {}).get(outcome))
 
     def fell(self, run_id: str, suite: str, attack: str) -> "pd.Series[bool] | None":
-        """Whether each image fell, by sample; None if that is missing or damaged."""
-        shown = views(self.suites[suite], self._network(run_id))
+        """Whether each image fell, by sample; None if that is missing or damaged.
+
+        The suite may be any of `suites_of` the run.
+        """
+        of = self._suite(run_id, suite)
+        shown = views(of, self.network(run_id))
         if attack == WORST_CASE:
-            others = {CLEAN, *other_conditions(self.suites[suite])}
+            others = {CLEAN, *other_conditions(of)}
             attacks = [name for name in shown if name not in others] or [CLEAN]
             fallen = [self.fell(run_id, suite, name) for name in attacks]
             known = [each for each in fallen if each is not None]
@@ -147,38 +156,19 @@ class Results(StudyView):
         rows = self._rows(run_id, suite, CLEAN)
         return 0 if rows is None else rows["label"].nunique()
 
-    def masking(self, run_id: str, suite: str, attack: str = CLEAN) -> list[dict[str, Any]]:
-        """The gradient-masking checks: `check`, `passed`, `detail` each; empty if they were not made.
-
-        They are of the weights and of what these are told: those of an `attack` that is judged at another
-        condition are the checks of the suite that tells it, in the same threat model, if there is one.
-
-        First that AutoAttack leaves no more images standing than PGD, for each pair of the suite's attacks.
-        """
-        of, network = self.suites[suite], self._network(run_id)
-        own = told(of, network)
-        at = other_conditions(of).get(attack, own)
-        if own not in (None, at):
-            there = [
-                name
-                for name, other in self.suites.items()
-                if other.threat == of.threat and told(other, network) == at and other.masking
-            ]
-            return self.masking(run_id, there[0]) if there else []
-        found = self.evaluated(run_id, suite, MASKING).get("masking") if of.masking else None
-        if not isinstance(found, list) or not found:
-            return []
-        fallen = {name: self.fell(run_id, suite, name) for name in of.attacks}
-        known = {name: each for name, each in fallen.items() if each is not None}
-        compared = (suite, *map(id, known.values()))  # these live as long as their place in `_fallen`
-        if compared not in self._compared:
-            self._compared[compared] = autoattack_not_above_pgd(of, known)
-        return self._compared[compared] + found
+    def compare(self, run_id: str, first: tuple[str, str], second: tuple[str, str]) -> Compared | None:
+        """Two attacks on a run, each as (suite, shown attack); None if one is missing or damaged."""
+        fallen = [self.fell(run_id, *one) for one in (first, second)]
+        if fallen[0] is None or fallen[1] is None:
+            return None
+        if (run_id, first, second) not in self._compared:
+            self._compared[run_id, first, second] = compare(fallen[0], fallen[1])
+        return self._compared[run_id, first, second]
 
     def evaluated(self, run_id: str, suite: str, evaluation: str) -> dict[str, Any]:
         """The record of an evaluation: of `clean`, an attack of the suite, or `masking`; empty if missing."""
-        self._asked("suites")
-        if evaluation not in self._evaluations[suite]:
+        of = self._suite(run_id, suite)
+        if evaluation not in (CLEAN, *of.attacks) and not (evaluation == MASKING and of.masking):
             return {}
         return _or_empty(self._record(self._evaluation_file(run_id, suite, evaluation), run_id))
 
@@ -188,17 +178,17 @@ class Results(StudyView):
             return None
         if (trained := self.state(run_id)) != "trained":
             return trained
-        evaluation, _ = views(self.suites[suite], self._network(run_id)).get(attack, (CLEAN, ""))
+        evaluation, _ = views(self.suites[suite], self.network(run_id)).get(attack, (CLEAN, ""))
         found = self._record(self._evaluation_file(run_id, suite, evaluation), run_id)
         if found == "not made yet":
             return self._failure_of(run_id, "evaluate") or "not made yet"
         return "damaged"
 
-    def _network(self, run_id: str) -> Network:
-        return self._plan.runs[run_id].config.model
+    def _suite(self, run_id: str, name: str) -> Suite:
+        return self.suites.get(name) or self.suites_of(run_id)[name]
 
     def _evaluation_file(self, run_id: str, suite: str, evaluation: str) -> Path:
-        stem = self._layout.evaluation(run_id, self._plan.evaluation_id(run_id, suite, evaluation))
+        stem = self._layout.evaluation(run_id, self.evaluation_id(run_id, suite, evaluation))
         return stem.with_name(f"{stem.name}.json")
 
     def _rows(self, run_id: str, suite: str, evaluation: str) -> pd.DataFrame | None:

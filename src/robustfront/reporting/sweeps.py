@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from robustfront.reporting.drawing import nothing_to_draw, styled
-from robustfront.reporting.panels import accuracy, panels, size
+from robustfront.reporting.panels import accuracy, doubts, panels, point, size
 from robustfront.reporting.tables import Table
 
 
@@ -27,7 +27,8 @@ def sweep(
     """Accuracies (%) against the numbers in the label `along`; bars are 95 % intervals.
 
     A colour for each value of the label `by`, a look for each column. Panels as in `panels`; a scale that
-    left values out has fewer points.
+    left values out has fewer points. Hollow: a gradient-masking check failed; crossed: another attack refutes
+    the number.
     """
 
     def draw(axes: Axes, part: pd.DataFrame) -> int:
@@ -52,13 +53,16 @@ def sweep(
             for value, colour in colours.items()
             for look in looks.values()
         ]
+        drawn = table.frame["column"].isin(looks) & table.frame[by].isin(colours)
+        handles += doubts(table.frame[drawn])
         figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8)
     return figure
 
 
 def _curve(axes: Axes, lines: pd.DataFrame, along: str, colour: str, look: Look) -> None:
-    points = [accuracy(line) for line in lines.to_dict("records")]
-    places, values = lines[along].astype(float), [value for value, _ in points]
-    axes.plot(places, values, look.dash, marker=look.marker, color=colour, markersize=4.5, linewidth=1.3)
-    for x, (y, bars) in zip(places, points, strict=True):
+    records, places = lines.to_dict("records"), lines[along].astype(float)
+    points = [accuracy(line) for line in records]
+    axes.plot(places, [value for value, _ in points], look.dash, color=colour, linewidth=1.3)
+    for line, x, (y, bars) in zip(records, places, points, strict=True):
         axes.errorbar(x, y, yerr=bars, fmt="none", ecolor=colour, elinewidth=0.9, alpha=0.5)
+        point(axes, line, x, y, colour, look.marker)

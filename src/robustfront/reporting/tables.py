@@ -9,11 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from robustfront.config.evaluations import CLEAN, Network, Suite, other_conditions, told
+from robustfront.config.evaluations import Network, Suite, other_conditions, told
 from robustfront.config.schema import Dataset
+from robustfront.evaluation.verdicts import together
 from robustfront.reporting import wording
 from robustfront.reporting.cells import Cell, combined, measured
 from robustfront.reporting.columns import Column, Derived, printed_numbers
+from robustfront.reporting.doubts import masking_verdict, refutation
 from robustfront.reporting.planned import PlannedRun
 from robustfront.reporting.published import Row
 from robustfront.reporting.results import Results
@@ -42,7 +44,7 @@ COLUMNS = (
         "attack",
         "metric",
     ),
-    *("status", "value", "low", "high", "unit", "interval", "seeds", "n", "lacking", "masking"),
+    *("status", "value", "low", "high", "unit", "interval", "seeds", "n", "lacking", "masking", "refuted"),
 )
 """Of the frame of every table: before its labels, and after them."""
 
@@ -108,9 +110,13 @@ def reproduce(spec: TableSpec, results: Results) -> Table:
     - `column`, `heading`: key of the column, and what stands above it; `attack`: what the suite, or the
       paper, calls it, empty for a number computed from other columns;
     - `metric` (error, accuracy), `unit` (percent, fraction) of `value`, `low`, `high`; `interval`: of one
-      seed, a 95 % interval over images; of several, Student's over seeds, which may leave the range;
+      seed, a 95 % interval over images; of several, that or Student's over seeds, at either end the wider
+      one, which may leave the range;
     - `seeds`, `n`: how many seeds, how many images each; `lacking`: the seeds without a value;
-    - `masking`: whether all gradient-masking checks passed: `passed`, `failed`, `not checked`;
+    - `masking`: whether all gradient-masking checks of these weights, at this condition, passed: `passed`,
+      `failed`, `not checked`, `undecided` (nothing was found, on too few images to find it);
+    - `refuted`: which other attack in the same ball says that this is no robust error, and by how much; empty
+      if none does. Printed numbers are held against those that are printed beside them;
     - `status`: `published`, `not printed`; `reproduced`, `not run at this scale`, or why there is no value:
       `diverged`, `failed`, `damaged`, `not made yet`;
     - `scale`: the label of the study's numbers.
@@ -133,14 +139,6 @@ def reproduce(spec: TableSpec, results: Results) -> Table:
                         line = _line(column, source, attacks, cells[column.key], runs, dataset, results)
                         lines.append(key | line)
     return Table(spec, _tidy(lines, spec, results.label))
-
-
-def masking_verdict(results: Results, runs: Iterable[str], suite: str, attack: str = CLEAN) -> str:
-    """passed, failed or not checked, over all seeds: a run without checks is not a run that passed."""
-    checks = [results.masking(run, suite, attack) for run in runs]
-    if any(check["passed"] is False for of_run in checks for check in of_run):
-        return "failed"
-    return "passed" if all(checks) else "not checked"
 
 
 def _sources(spec: TableSpec, results: Results) -> Sequence[Source]:
@@ -205,12 +203,13 @@ def _line(
     if cell.state:
         return line | {"status": cell.state}
     trained = [run.id for run in runs if run.config.seed in cell.seeds]
-    verdicts = [masking_verdict(results, trained, *attacks[part]) for part in parts]
-    verdict = next(found for found in ("failed", "not checked", "passed") if found in verdicts)
+    verdict = together([masking_verdict(results, trained, *attacks[part]) for part in parts])
+    refuting = [refutation(results, trained, *attacks[part]) for part in parts]
     found = cell.summary()
     if network.looks_at_batches:
         line["batches"] = str(min(results.suites[suite].batch_size, found["n"]))
-    return line | found | {"status": REPRODUCED, "masking": verdict}
+    doubts = {"masking": verdict, "refuted": "; ".join(dict.fromkeys(filter(None, refuting)))}
+    return line | found | {"status": REPRODUCED} | doubts
 
 
 def _condition(suite: Suite, attack: str, network: Network) -> str:
@@ -221,8 +220,11 @@ def _condition(suite: Suite, attack: str, network: Network) -> str:
 
 def _printed(
     spec: TableSpec, results: Results, dataset_id: str
-) -> list[tuple[Column | Derived, dict[str, float]]]:
-    """The columns that the paper prints numbers in, for the data set that stands beside ours: by row."""
+) -> list[tuple[Column | Derived, dict[str, tuple[float, str]]]]:
+    """The columns that the paper prints numbers in, for the data set that stands beside ours: by row.
+
+    With each number what refutes it in print.
+    """
     if not (spec.published and (theirs := results.published_as(dataset_id))):
         return []
     table = results.published(spec.published)
@@ -232,13 +234,16 @@ def _printed(
 
 
 def _lines_in_print(
-    row: Row, printed: Sequence[tuple[Column | Derived, Mapping[str, float]]]
+    row: Row, printed: Sequence[tuple[Column | Derived, Mapping[str, tuple[float, str]]]]
 ) -> Iterable[dict[str, Any]]:
     for column, by_row in printed:
         line = _about(column) | {"source": PUBLISHED, "suite": "", "space": "", "lacking": ""}
         line["attack"] = column.printed.attack if column.printed else ""
-        known = row.row in by_row
-        yield line | ({"status": PUBLISHED, "value": by_row[row.row]} if known else {"status": NOT_PRINTED})
+        if row.row in by_row:
+            value, refuted = by_row[row.row]
+            yield line | {"status": PUBLISHED, "value": value, "refuted": refuted}
+        else:
+            yield line | {"status": NOT_PRINTED}
 
 
 def _about(column: Column | Derived) -> dict[str, Any]:
@@ -253,7 +258,7 @@ def _about(column: Column | Derived) -> dict[str, Any]:
 def _tidy(lines: list[dict[str, Any]], spec: TableSpec, label: str) -> pd.DataFrame:
     labels = [label for label in spec.labels if label not in ROW_COLUMNS]
     order = [*ROW_COLUMNS, *labels, *COLUMNS]
-    texts = dict.fromkeys(("interval", "masking", "split", "condition", "batches"), "")
+    texts = dict.fromkeys(("interval", "masking", "refuted", "split", "condition", "batches"), "")
     frame = pd.DataFrame([texts | line for line in lines], columns=order)
     numbers = dict.fromkeys(["value", "low", "high"], "float64") | dict.fromkeys(["seeds", "n"], "Int64")
     return frame.astype(numbers).assign(scale=label)

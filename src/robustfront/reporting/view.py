@@ -52,6 +52,8 @@ class StudyView:
                 return digest(self._planned_analyses(what))
             case "find":
                 return digest(self._found(what))
+            case "suites":
+                return digest(self._of_others(what))
             case "file" | "study":
                 return self._files.digest_now(kind, what)
         return None
@@ -111,6 +113,16 @@ class StudyView:
         """By name."""
         self._asked("suites")
         return self._plan.suites
+
+    def suites_of(self, run_id: str) -> Mapping[str, Suite]:
+        """All suites that a run is attacked by: the study's, and those of others as `<study>/<suite>`."""
+        self._asked("suites")
+        self._files.note(f"suites:{run_id}", lambda: self._of_others(run_id))
+        return self._plan.suites_of(run_id)
+
+    def _of_others(self, run_id: str) -> list[list[Any]]:
+        found = self._plan.suites_of(run_id).items()
+        return [[name, _dump(suite)] for name, suite in found if name not in self._plan.suites]
 
     @property
     def runs(self) -> Mapping[str, PlannedRun]:

@@ -10,6 +10,9 @@ from robustfront.config.schema import Threat
 WHOLE = "‡"
 """Marks numbers of networks that look at their batch."""
 
+FAILED, REFUTED = "†", "§"
+"""Mark robust numbers of models that failed a masking check, and those that another attack refutes."""
+
 NORMS = {"linf": "L∞", "l2": "L2"}
 
 

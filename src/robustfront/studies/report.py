@@ -31,6 +31,7 @@ def report(plan: StudyPlan, layout: Layout, folder: Path, params: Path) -> list[
         "params": str(params.resolve()),
         "scale": plan.scale,
         "study": plan.study.name,
+        "studies": [plan.study.name, *plan.beside],
         "results": str(layout.results.resolve()),
         "reports": str(folder.resolve().parent),
     }

@@ -151,6 +151,7 @@ def _evaluated(run_id: str, evaluation: Evaluation, share: float, *, masked: boo
             {"check": "steps help", "passed": not masked, "detail": "40 <of> 400 & more"},
             {"check": "gradients not zero", "passed": True, "detail": "no gradient at 0 images"},
         ]
+        checks = [check | {"images": 128} for check in checks]
         return Evaluated(None, None, about | {"masking": checks})
     samples = np.arange(min(evaluation.samples or TEST_IMAGES, TEST_IMAGES))
     fallen = samples < round(share * len(samples))

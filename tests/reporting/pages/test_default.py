@@ -2,8 +2,7 @@ import pytest
 from matplotlib.figure import Figure
 from study_project import PGD, SUITE, StudyProject
 
-from robustfront.config.evaluations import Suite
-from robustfront.reporting.default import SECTIONS, front, strongest, table
+from robustfront.reporting.default import SECTIONS, front, table
 from robustfront.reporting.results import Results
 
 MNIST = {
@@ -47,19 +46,6 @@ def test_the_front_is_drawn_under_the_strongest_attack_of_each_suite(empty: Stud
     assert len(figure.axes) == 2
     assert any("near" in text for text in texts(figure))
     assert any("weak" in text for text in texts(figure))
-
-
-@pytest.mark.parametrize(
-    ("attacks", "expected"),
-    [
-        ({}, None),
-        ({"a": PGD | {"steps": 100}, "b": {"kind": "autoattack"}}, "b"),
-        ({"a": PGD | {"steps": 10}, "b": PGD | {"steps": 6, "restarts": 2}}, "b"),
-    ],
-)
-def test_the_strongest_attack_is_autoattack_else_the_one_of_most_steps(attacks: dict, expected: str) -> None:
-    suite = Suite.model_validate({"name": "s", "threat": {"eps": 0.1}, "attacks": attacks})
-    assert strongest(suite) == expected
 
 
 def test_several_seeds_are_one_row_and_one_point(empty: StudyProject) -> None:

@@ -7,6 +7,7 @@ import pytest
 from study_project import StudyProject
 
 from robustfront.artefacts import read_json, write_json, write_text
+from robustfront.planning.study import StudyPlan
 from robustfront.reporting import freshness
 from robustfront.reporting.freshness import inputs_digest, is_current
 
@@ -54,6 +55,21 @@ def test_another_result_makes_it_old_and_the_same_one_current_again(
 def test_a_failure_makes_it_old(reported: StudyProject) -> None:
     reported.fail(next(iter(reported.plan.runs.values())), "failed", "no memory")
     assert not current(reported)
+
+
+def test_results_of_another_study_on_the_same_run_make_it_old(reported: StudyProject) -> None:
+    plan = reported.plan
+    first = next(iter(plan.runs))
+    far = {"far": plan.suites["near"].model_copy(update={"name": "far", "seed": 1})}
+    settings = plan.settings.model_copy(update={"suites": far})
+    plan.beside = {"other": StudyPlan(plan.study, plan.scale, plan.note, settings, plan.datasets, plan.runs)}
+    alone = inputs_digest(reported.plan, reported.layout)
+    beside = inputs_digest(plan, reported.layout)
+    assert beside != alone
+    stem = reported.layout.evaluation(first, plan.evaluation_id(first, "other/far", "masking"))
+    write_json(stem.with_name(f"{stem.name}.json"), {"masking": []})
+    assert inputs_digest(plan, reported.layout) != beside
+    assert inputs_digest(reported.plan, reported.layout) == alone
 
 
 def edit(name: str, text: str) -> Callable[[StudyProject], None]:

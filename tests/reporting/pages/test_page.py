@@ -6,6 +6,7 @@ from html_page import Page
 from study_project import StudyProject
 
 from robustfront.artefacts import write_text
+from robustfront.evaluation import outcomes
 from robustfront.reporting.build import build
 from robustfront.reporting.results import Results
 from robustfront.reporting.study_report import all_sections
@@ -100,7 +101,19 @@ def test_masking_verdicts_name_the_failed_check(mine: StudyProject) -> None:
     page = complete(mine)
     assert page.text.count("failed: steps help") == 1
     assert page.text.count("passed, 3 checks") == 1
+    assert "failed steps help (near): 40 <of> 400 & more" in page.text
     assert "40 <of> 400 & more" in page.text
+
+
+def test_refuted_numbers_are_named_with_what_refutes_them(mine: StudyProject) -> None:
+    run = next(iter(mine.plan.runs.values()))
+    weak = mine.layout.evaluation(run.id, mine.plan.evaluation_id(run.id, "near", "pgd"))
+    rows, record = outcomes.load(weak)
+    rows["success"] &= rows["sample"] < 20
+    outcomes.save(outcomes.Evaluated(rows, None, record), weak)
+    page = complete(mine)
+    assert page.text.count("pgd, near of 200 images 68 fell to strong, 20 to pgd (24.0 points more") == 1
+    assert page.text.count("passed, 3 checks") == 2, "no check has failed by that"
 
 
 def test_deviations_are_quoted_apart_from_what_may_differ_and_what_is_open(mine: StudyProject) -> None:

@@ -51,7 +51,10 @@ class Change:
 
 @dataclass(frozen=True)
 class NotMasked:
-    """A run passed its masking checks; in print, AutoAttack's error is at most `tolerance` below PGD's."""
+    """A run passed its masking checks, and its strongest attack but AutoAttack is not refuted.
+
+    In print: AutoAttack's error is at most `tolerance` below PGD's.
+    """
 
     label: str
     table: str

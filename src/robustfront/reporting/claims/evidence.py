@@ -8,18 +8,19 @@ import numpy as np
 import pandas as pd
 
 from robustfront.config.evaluations import CLEAN
+from robustfront.evaluation.comparisons import STRONGEST, strongest_first
 from robustfront.evaluation.statistics import (
     Interval,
     difference_interval,
     mcnemar,
-    mean_interval,
+    over_seeds,
     paired_interval,
 )
 from robustfront.reporting.claims.conditions import Change, Contrast, NotMasked
+from robustfront.reporting.doubts import checks, masking_verdict, refutation
 from robustfront.reporting.planned import PlannedRun
 from robustfront.reporting.published import printed_errors
 from robustfront.reporting.results import Results
-from robustfront.reporting.tables import masking_verdict
 
 
 class Unknown(Exception):
@@ -51,8 +52,14 @@ class Evidence(Protocol):
     def estimate(self, condition: Contrast | Change, confidence: float) -> Estimate:
         """The quantity that the condition bounds, with an interval of that confidence."""
 
-    def masked(self, runs: Collection[str]) -> list[str]:
-        """Those of the runs whose robust error may be higher than it seems."""
+    def masked(self, runs: Collection[str], error: str) -> list[str]:
+        """Those of the runs that failed a masking check at the condition of this robust error."""
+
+    def refuted(self, runs: Collection[str], error: str) -> list[str]:
+        """Those of the runs whose robust error another attack in the same ball refutes."""
+
+    def in_batches(self, runs: Collection[str]) -> list[str]:
+        """Those of the runs whose answer to an image depends on the rest of its batch."""
 
     def not_masked(self, condition: NotMasked) -> tuple[bool, str]:
         """Whether the condition holds, and the numbers it rests on."""
@@ -77,7 +84,13 @@ class InPrint:
         value = round(float(value), 6)  # 7.04 - 5.69 is 1.35
         return Estimate(value, value, value)
 
-    def masked(self, runs: Collection[str]) -> list[str]:
+    def masked(self, runs: Collection[str], error: str) -> list[str]:
+        return []
+
+    def refuted(self, runs: Collection[str], error: str) -> list[str]:
+        return []
+
+    def in_batches(self, runs: Collection[str]) -> list[str]:
         return []
 
     def not_masked(self, condition: NotMasked) -> tuple[bool, str]:
@@ -147,19 +160,39 @@ class Measured:
         classes = max(self.results.classes(run.id, self.suite) for run in self._runs(name))
         return classes > 0 and bool((fell.mean(axis=0) >= 1 - 1 / classes).all())
 
-    def masked(self, runs: Collection[str]) -> list[str]:
-        return [name for name in runs if self._masking(name) == "failed"]
+    def masked(self, runs: Collection[str], error: str) -> list[str]:
+        place = self.suite, self._attack(error)
+        verdicts = {name: masking_verdict(self.results, self._trained(name), *place) for name in runs}
+        return [name for name, verdict in verdicts.items() if verdict == "failed"]
+
+    def refuted(self, runs: Collection[str], error: str) -> list[str]:
+        place = self.suite, self._attack(error)
+        return [name for name in runs if refutation(self.results, self._trained(name), *place)]
+
+    def in_batches(self, runs: Collection[str]) -> list[str]:
+        return [name for name in runs if any(run.config.model.looks_at_batches for run in self._runs(name))]
 
     def not_masked(self, condition: NotMasked) -> tuple[bool, str]:
-        verdict = self._masking(condition.run)
-        if verdict == "not checked":
-            raise Unknown(f"{condition.run} was not checked")
-        return verdict == "passed", f"{condition.run}: {verdict}"
-
-    def _masking(self, name: str) -> str:
+        """Open too if another attack refutes the strongest one but AutoAttack, whose own number may stand."""
+        name, of = condition.run, self.results.suites[self.suite]
         self._check_planned(name)
-        runs = [run.id for run in self._runs(name) if self.results.state(run.id) == "trained"]
-        return masking_verdict(self.results, runs, self.suite) if runs else "not checked"
+        if not (trained := self._trained(name)):
+            raise Unknown(f"{name} was not checked")
+        verdict = masking_verdict(self.results, trained, self.suite)
+        made = [check for run in trained for check in checks(self.results, run, self.suite)]
+        named = dict.fromkeys(check.check for check in made if check.state == verdict)
+        if verdict in ("not checked", "undecided"):
+            raise Unknown(f"{name}: {verdict} ({', '.join(named)})")
+        if verdict == "failed":
+            return False, f"{name}: failed ({', '.join(named)})"
+        others = [attack for attack in strongest_first(of) if of.attacks[attack].kind != STRONGEST]
+        for attack in others[:1]:
+            if refuted := refutation(self.results, trained, self.suite, attack):
+                raise Unknown(f"{name}: all checks passed, but {attack} is refuted: {refuted}")
+        return True, f"{name}: passed"
+
+    def _trained(self, name: str) -> list[str]:
+        return [run.id for run in self._runs(name) if self.results.state(run.id) == "trained"]
 
     def _runs(self, name: str) -> Sequence[PlannedRun]:
         return self.results.find(name, self.dataset_id)
@@ -172,14 +205,19 @@ class Measured:
     def _fell(self, name: str, error: str) -> "dict[int, pd.Series[bool]]":
         """Seed -> whether each test image was misclassified, by sample, for the seeds that have results."""
         runs = self._runs(name)
-        attack = self.results.attack(self.suite, error)
-        if attack is None:
-            raise Unknown(f"suite {self.suite} has no attack {error}")
+        attack = self._attack(error)
         fallen = {run.config.seed: self.results.fell(run.id, self.suite, attack) for run in runs}
         known = {seed: each for seed, each in fallen.items() if each is not None}
         if not known:
             raise Unknown(f"{name}: {self.results.lacks(runs[0].id, self.suite, attack) or 'damaged'}")
         return known
+
+    def _attack(self, error: str) -> str:
+        """What the suite shows for it; `Unknown` if there is no such attack."""
+        attack = self.results.attack(self.suite, error)
+        if attack is None:
+            raise Unknown(f"suite {self.suite} has no attack {error}")
+        return attack
 
     def _change(self, condition: Change, confidence: float) -> Estimate:
         """Validation attacks live in one space; a suite in another says nothing about them."""
@@ -216,11 +254,5 @@ def _in_points(interval: Interval, n: int, p: float | None) -> Estimate:
 
 
 def _over_seeds(values: list[float], over_images: Interval, n: int, confidence: float) -> Estimate:
-    """Student's interval of a value per seed, but no narrower than that `over_images` of their average.
-
-    All seeds are judged on one set of images: that they agree says nothing about other images.
-    """
-    mean, half_width, seeds = mean_interval(values, confidence)
-    assert half_width is not None
-    low, high = min(over_images.low, mean - half_width), max(over_images.high, mean + half_width)
-    return Estimate(100 * mean, 100 * low, 100 * high, n, seeds)
+    mean, low, high = (100 * value for value in over_seeds(values, over_images, confidence))
+    return Estimate(mean, low, high, n, len(values))

@@ -34,7 +34,8 @@ class Finding:
     """A condition, whether it holds, and why.
 
     `margin`: how far inside its bounds the estimate lies, in points. `missing`: runs that this scale lacks;
-    `masked`: runs whose gradient masking keeps it open.
+    `masked`, `refuted`: runs whose failed masking check, or refuted number, keeps it open; `in_batches`: runs
+    that look at their batch.
     """
 
     condition: Condition
@@ -44,6 +45,8 @@ class Finding:
     margin: float = 0.0
     missing: Sequence[str] = ()
     masked: Sequence[str] = ()
+    refuted: Sequence[str] = ()
+    in_batches: Sequence[str] = ()
 
 
 def every(truths: Sequence[Truth]) -> Truth:
@@ -67,7 +70,8 @@ def judge(claims: Sequence[Claim], results: Results) -> pd.DataFrame:
     - `condition`, `value_points`, `low_points`, `high_points`, `at_least_points`, `at_most_points`, `n`,
       `seeds`, `p`: the comparison that decides it (the one with the least to spare), its 95 % interval, its
       bounds;
-    - `masked`: runs whose failed gradient-masking check keeps the verdict open;
+    - `masked`, `refuted`: runs whose failed gradient-masking check, or whose robust error that another attack
+      in the same ball refutes, keeps the verdict open; `in_batches`: runs whose networks look at their batch;
     - `conditions`: how many comparisons it comes down to;  `reason`: the verdict in words;  `scale`.
     """
     datasets = results.datasets
@@ -164,15 +168,18 @@ def _decide(condition: Condition, evidence: Evidence, *, to_establish: float, to
         truth = True
     elif cautious.low > condition.at_most or cautious.high < condition.at_least:
         truth = False
-    reason, masked = _in_words(condition, shown), []
-    if truth is not None:
-        masked = evidence.masked(_risky(condition, truth, shown))
+    reason, masked, refuted = _in_words(condition, shown), list[str](), list[str]()
+    if truth is not None and (risky := _risky(condition, truth, shown)):
+        masked, refuted = evidence.masked(risky, condition.error), evidence.refuted(risky, condition.error)
     if masked:
         truth, reason = None, f"a gradient-masking check failed for {', '.join(masked)}: {reason}"
+    elif refuted:
+        truth, reason = None, f"another attack refutes the number of {', '.join(refuted)}: {reason}"
     elif truth is None and (shown.low > condition.at_most or shown.high < condition.at_least):
         reason += f", which fails at 95 %, but not at the {100 * to_refute:.2f} % that one of many has to"
     margin = min(condition.at_most - shown.value, shown.value - condition.at_least)
-    return Finding(condition, truth, reason, shown, margin, masked=masked)
+    looking = evidence.in_batches(condition.weights) if isinstance(condition, Contrast) else []
+    return Finding(condition, truth, reason, shown, margin, (), masked, refuted, looking)
 
 
 def _risky(condition: Contrast | Change, truth: bool, estimate: Estimate) -> list[str]:
@@ -227,6 +234,8 @@ def _line(verdict: str, reason: str, finding: Finding | None = None, count: int 
         "seeds": estimate.seeds if estimate else None,
         "p": estimate.p if estimate else None,
         "masked": ", ".join(finding.masked) if finding else "",
+        "refuted": ", ".join(finding.refuted) if finding else "",
+        "in_batches": ", ".join(finding.in_batches) if finding else "",
         "conditions": count,
         "reason": reason,
     }

@@ -107,7 +107,10 @@ class Dynamics(Config):
 
 
 class Unmasked(Config):
-    """These runs passed their gradient-masking checks. In print: AutoAttack is not weaker than PGD."""
+    """These runs passed their gradient-masking checks, and no attack refutes their strongest PGD.
+
+    In print: AutoAttack is not weaker than PGD.
+    """
 
     kind: Literal["unmasked"]
     table: Name

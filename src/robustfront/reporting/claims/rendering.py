@@ -11,8 +11,10 @@ from robustfront.reporting.claims.judging import IN_PRINT, MEASURED, bounds, sig
 from robustfront.reporting.markup import template
 from robustfront.reporting.rendering import latex_text, write_formats
 from robustfront.reporting.tables import PUBLISHED
+from robustfront.reporting.wording import WHOLE
 
 ARROW = " → "
+WHOLE_BATCHES = f"{WHOLE} in whole batches"
 _LOOKS = {True: "passed", False: "failed", None: "quiet"}
 _CLASSES = {words[truth]: look for words in (IN_PRINT, MEASURED) for truth, look in _LOOKS.items()}
 
@@ -65,6 +67,7 @@ def write_claims(table: pd.DataFrame, stem: Path, heading: str) -> None:
         headings=headings,
         entries=entries,
         pairs=[pair.split(ARROW) for pair in pairs],
+        whole=WHOLE_BATCHES if (table["in_batches"] != "").any() else "",
     )
     texts = {
         "csv": table.to_csv(index=False, lineterminator="\n"),
@@ -102,8 +105,13 @@ def _numbers(line: Mapping[Hashable, Any]) -> str:
     limits = bounds(
         -float("inf") if pd.isna(at_least) else at_least, float("inf") if pd.isna(at_most) else at_most
     )
-    masked = f"; masking check failed: {line['masked']}" if line["masked"] else ""
-    return f"{signed(line['value_points'])}{interval}, {limits}{masked}"
+    said = {
+        "masking check failed": "masked",
+        "refuted by another attack": "refuted",
+        WHOLE_BATCHES: "in_batches",
+    }
+    doubts = "".join(f"; {what}: {line[name]}" for what, name in said.items() if line[name])
+    return f"{signed(line['value_points'])}{interval}, {limits}{doubts}"
 
 
 def count_verdicts(table: pd.DataFrame) -> list[str]:
