@@ -130,6 +130,14 @@ class Method:
         return 0
 
     @classmethod
+    def ascents(cls, params: Any, judged: Threat | None) -> Mapping[str, tuple[Ascent, Threat]]:
+        """Key of the run -> a gradient ascent that it makes, and its ball; plans warn if it misses the ball.
+
+        `judged`: the threat model of `training.validation`.
+        """
+        return {"attack": (params.attack, params.threat)} if isinstance(params, AdversarialParams) else {}
+
+    @classmethod
     def replays(cls, params: Any) -> int:
         """How many steps in a row are made on each augmented batch."""
         return 1
