@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, model_validator
 
 from robustfront import attacks
+from robustfront.config.lasting import added
 from robustfront.config.quantities import Count, Flag, NonNegative, Positive, Probability, ProperFraction
 from robustfront.methods.base import AdversarialParams, Method, Setting, Surroundings
 from robustfront.methods.moment import Moment
@@ -63,6 +64,12 @@ class BalanceParams(AdversarialParams):
         description="PGD steps on the validation images before each epoch, of attack.step_size, from a "
         "uniform start, in the threat model of training.validation",
     )
+    divide_validation: Flag = added(
+        True,
+        before=False,
+        description="learn from one half of the validation images and select the model on the other; false: "
+        "both on all of them, which favours the epochs that fit them best",
+    )
 
     @model_validator(mode="after")
     def factors_in_order(self) -> BalanceParams:
@@ -88,6 +95,10 @@ class ClassBalanced(Method):
     @classmethod
     def validation_units(cls, params: Any) -> float:
         return 1 + 2 * params.validation_steps + 1
+
+    @classmethod
+    def learns_from_validation(cls, params: Any) -> bool:
+        return bool(params.divide_validation)
 
     @classmethod
     def ascents(cls, params: Any, judged: Threat | None) -> Mapping[str, tuple[Ascent, Threat]]:
