@@ -24,6 +24,10 @@ AS_PRINTED = 1e-4
 """Relative difference up to which a number is the printed one: papers round, and so do params files."""
 
 
+NULL = {"model.pretrained": "from scratch"}
+"""Setting -> what null means, where it is more than none."""
+
+
 @dataclass(frozen=True)
 class Compared:
     """A setting of the paper beside ours. `found`: what differs, value in words -> ids of the runs.
@@ -39,7 +43,7 @@ class Compared:
         """What the paper says, in words: of a list, any will do."""
         value = self.expected.value
         values = value if isinstance(value, list | tuple) else [value]
-        return " or ".join(_words(one) for one in values)
+        return " or ".join(_words(one, self.expected.setting) for one in values)
 
     @property
     def costs(self) -> bool:
@@ -69,9 +73,15 @@ def compare(plan: StudyPlan) -> list[Compared]:
         found: dict[str, list[str]] = {}
         for run, value in places:
             if not _allowed(value, expected.value):
-                found.setdefault(_words(value), []).extend([run] if run else [])
+                found.setdefault(_words(value, expected.setting), []).extend([run] if run else [])
         compared.append(Compared(expected, found))
     return compared
+
+
+def otherwise(plan: StudyPlan, setting: str) -> dict[str, str]:
+    """Id of each run that has another value than the paper states for it -> that value in words."""
+    compared = [one for one in compare(plan) if one.expected.setting == setting]
+    return {run: value for one in compared for value, runs in one.found.items() for run in runs}
 
 
 def left_open(plan: StudyPlan) -> list[Open]:
@@ -174,13 +184,13 @@ def _number(value: Any) -> float | None:
     return float(number) if isinstance(number, int | float) else None
 
 
-def _words(value: Any) -> str:
-    """A value as a person writes it."""
+def _words(value: Any, setting: str = "") -> str:
+    """A value, of a setting, as a person writes it."""
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json")
     match value:
         case None:
-            return "none"
+            return NULL.get(setting, "none")
         case bool():
             return "yes" if value else "no"
         case float():

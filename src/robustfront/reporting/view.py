@@ -52,6 +52,8 @@ class StudyView:
                 return digest(self._planned_analyses(what))
             case "find":
                 return digest(self._found(what))
+            case "otherwise":
+                return digest(deviations.otherwise(self._plan, what))
             case "file" | "study":
                 return self._files.digest_now(kind, what)
         return None
@@ -137,6 +139,12 @@ class StudyView:
         """The paper's data set whose numbers stand beside those of ours; empty if none does."""
         self._asked("published_as")
         return self._plan.published_as(dataset_id)
+
+    def otherwise(self, setting: str) -> Mapping[str, str]:
+        """Id of each run that has another value than the paper states for it -> that value in words."""
+        found = deviations.otherwise(self._plan, setting)
+        self._files.note(f"otherwise:{setting}", lambda: found)
+        return found
 
     def title(self, run: PlannedRun) -> str:
         """The run's name, with data set and seed if the plan has several: `npgd-pgd, seed 1`."""
