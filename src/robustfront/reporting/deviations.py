@@ -6,7 +6,7 @@ Computed from resolved configs when a report is made, not from what a training o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +114,33 @@ def label(plan: StudyPlan) -> str:
     if deviates or any(setting.costs for setting in compare(plan)):
         return f"{plan.scale} scale: not comparable in value"
     return "as published"
+
+
+def as_published(plan: StudyPlan) -> dict[str, list[str]]:
+    """Id of each data set -> the suites whose numbers on it may be held to sizes that the paper prints.
+
+    None, unless it is the paper's own data set and its runs do nothing otherwise that the paper states; then
+    the suites that do not either. Where the paper states settings of a suite, one of which it states none is
+    an evaluation of our own.
+    """
+    facts = plan.study.facts
+    own = {name for names in facts.same.values() for name in names}
+    costly = [setting for setting in compare(plan) if setting.costs]
+    deviating = {plan.runs[run].dataset_id for one in costly for runs in one.found.values() for run in runs}
+    stated = [one.setting for one in facts.expected if one.setting.startswith(SUITES)]
+    otherwise = [one.expected.setting for one in costly]
+    suites = [
+        name for name in plan.suites if (_about(name, stated) or not stated) and not _about(name, otherwise)
+    ]
+    return {
+        key: suites if dataset.name in own and key not in deviating else []
+        for key, dataset in plan.datasets.items()
+    }
+
+
+def _about(suite: str, settings: Iterable[str]) -> bool:
+    """Whether one of the settings is that suite's."""
+    return any(setting.startswith(f"{SUITES}{suite}.") for setting in settings)
 
 
 def _places(plan: StudyPlan, expected: Expected) -> Iterator[tuple[str, Any]]:

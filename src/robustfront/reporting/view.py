@@ -73,6 +73,7 @@ class StudyView:
             "runs": lambda: [[key, *run.names] for key, run in plan.runs.items()],
             "seeds": lambda: sorted({run.config.seed for run in plan.runs.values()}),
             "published_as": lambda: [[key, plan.published_as(key)] for key in plan.datasets],
+            "as_published": lambda: deviations.as_published(plan),
         }
 
     def _asked(self, what: str) -> None:
@@ -139,6 +140,12 @@ class StudyView:
         """The paper's data set whose numbers stand beside those of ours; empty if none does."""
         self._asked("published_as")
         return self._plan.published_as(dataset_id)
+
+    @property
+    def as_published(self) -> Mapping[str, Sequence[str]]:
+        """Data set -> the suites whose numbers on it may be held to sizes that the paper prints."""
+        self._asked("as_published")
+        return deviations.as_published(self._plan)
 
     def otherwise(self, setting: str) -> Mapping[str, str]:
         """Id of each run that has another value than the paper states for it -> that value in words."""
