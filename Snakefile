@@ -9,13 +9,14 @@
 
 import os
 import shlex
+import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 from robustfront.artefacts import Layout
 from robustfront.errors import RobustfrontError
-from robustfront.planning import Plans
+from robustfront.planning import Plans, ascents
 from robustfront.planning.files import gpus_present, incomplete
 from robustfront.worker import starting as worker
 
@@ -32,6 +33,9 @@ try:
     WHOLE = PLANS.of(config.get("scale"))
 except RobustfrontError as error:
     raise WorkflowError(str(error)) from None
+if workflow.is_main_process:  # jobs on a cluster read this file, too
+    for warning in ascents.warnings(PLAN):
+        print(f"warning: {warning}", file=sys.stderr)
 TRAINED = {
     run: [
         f"results/runs/{run}/{file}"

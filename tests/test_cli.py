@@ -105,7 +105,8 @@ def test_help_and_version(run: Any) -> None:
 def test_plan_shows_runs_jobs_time_memory_and_disk_and_writes_nothing(run: Any, params: Path) -> None:
     before = {*params.parent.rglob("*")}
     code, out, err = run("--params", params, "--results", params.parent / "results", "plan")
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert all(line.startswith("warning: ") for line in err.splitlines())
     for word in ("npgd", "digits-npgd-pgd-b1.5-s0-", "jobs: ", "time: ", "memory: ", "disk: "):
         assert word in out
     assert {*params.parent.rglob("*")} == before
@@ -116,6 +117,17 @@ def test_the_scale_can_be_named(run: Any, params: Path) -> None:
     code, out, err = run("--params", params, "--scale", "wid", "plan")
     assert (code, out) == (2, "")
     assert err == f"error: {params}: there is no scale 'wid' (did you mean 'wide'?)\n"
+
+
+def test_plan_warns_of_attacks_that_miss_their_ball_and_goes_on(run: Any, params: Path) -> None:
+    code, out, err = run("--params", params, "plan")
+    assert code == 0
+    assert out.startswith("scale tiny")
+    lines = err.splitlines()
+    assert len(lines) == 2  # 3 steps of 2/255, of all training attacks and of the suite's
+    where = f"warning: {params.parent / 'params' / 'small.yaml'}: scales.tiny"
+    assert lines[0].startswith(f"{where}, runs 'at', 'trades', 'npgd' and 1 more: attack: 3 step(s) of 2/255")
+    assert lines[1].startswith(f"{where}.suites.pixel.attacks.pgd: 3 step(s) of 2/255 reach no further")
 
 
 def test_a_plan_can_be_narrowed_to_studies(run: Any, tmp_path: Path) -> None:

@@ -42,5 +42,5 @@ def test_the_documented_method_trains_like_any_other(project: Path, tmp_path: Pa
     robustfront("train", plan.runs[clp].config.init)
     robustfront("train", clp)
     history = (tmp_path / "results" / "runs" / clp / "history.csv").read_text().splitlines()
-    assert len(history) == 3
+    assert len(history) == 4
     assert "train_adversarial_loss" in history[0]

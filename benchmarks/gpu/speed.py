@@ -125,7 +125,7 @@ def epoch(work: Workload, steps: int) -> Sequence[str]:
     """One whole epoch of PGD-AT with all that belongs to it, on the images there are."""
     trainer = work.trainer("pgd_at", precision="bf16", steps=steps, batch=min(128, len(work.labels) // 2))
     began = time.monotonic()
-    (row,) = trainer.fit(Watcher(lambda state: None)).history
+    _, row = trainer.fit(Watcher(lambda state: None)).history
     seconds = time.monotonic() - began
     count, size, spent = len(work.labels), trainer.training.batch_size, row["seconds"]
     return [

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from robustfront.attacks import Ball, pgd
-from robustfront.attacks.draws import BLOCK, ByPosition, draw
+from robustfront.attacks.draws import BLOCK, ByPosition, PartGenerator, draw, of_another_batch
 from robustfront.config.schema import Ascent, Threat
 from toy_models import random_images, random_linear
 
@@ -69,6 +69,17 @@ def test_numbers_are_uniform_and_normal_across_blocks() -> None:
     assert abs(normal.var().item() - 1) < 5 * (2 / n) ** 0.5
     across = (uniform[:-BLOCK] - 0.5) * (uniform[BLOCK:] - 0.5)  # of neighbouring blocks
     assert abs(across.mean().item()) < 5 / 12 / across.numel() ** 0.5
+
+
+def test_another_batch_is_drawn_for_by_itself_within_a_step() -> None:
+    generator, plain = PartGenerator().take(slice(2, 5), 8), torch.Generator().manual_seed(3)
+    generator.manual_seed(3)
+    with of_another_batch(generator):
+        found = draw(torch.rand, torch.empty(6, 2), generator)
+    assert torch.equal(found, torch.rand(6, 2, generator=plain))
+    assert draw(torch.rand, torch.empty(3, 2), generator).shape == (3, 2)  # rows of the batch of 8 again
+    with of_another_batch(plain):
+        assert draw(torch.rand, torch.empty(4, 2), plain).shape == (4, 2)
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])

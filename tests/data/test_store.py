@@ -47,6 +47,24 @@ def npz(dataset, tmp_path):
     return dataset("npz", channels=3, path=str(path), splits=splits), arrays
 
 
+@pytest.mark.parametrize("counts", [(20,) * 10, (19, 21, 18, 22, 20), (2, 2, 3, 5, 50), (1, 7)])
+def test_halves_share_no_image_and_have_the_shares_of_the_classes(counts: tuple[int, ...]) -> None:
+    labels = torch.from_numpy(RNG.permutation(np.repeat(np.arange(len(counts)), counts)))
+    images = torch.arange(len(labels), dtype=torch.uint8)[:, None, None, None]
+    whole = Split(images, labels, 1000 + torch.arange(len(labels)))
+    first, second = whole.halves()
+    assert len(second) - len(first) in (0, 1)
+    assert sorted([*first.indices.tolist(), *second.indices.tolist()]) == whole.indices.tolist()
+    for half in (first, second):
+        rows = half.indices - 1000
+        assert torch.equal(half.images, images[rows])
+        assert torch.equal(half.labels, labels[rows])
+        found = half.labels.bincount(minlength=len(counts)).tolist()
+        assert all(abs(of_half - count / 2) <= 1 for of_half, count in zip(found, counts, strict=True))
+        assert all(of_half >= 1 for of_half, count in zip(found, counts, strict=True) if count > 1)
+    assert first.indices.tolist() == whole.halves()[0].indices.tolist()
+
+
 def check_against(store: Store, x: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test: np.ndarray) -> None:
     for split, images, labels in (
         (store.train, x, y),

@@ -19,6 +19,12 @@ HIDDEN = {
 }
 
 
+@pytest.fixture(autouse=True)
+def own_data(empty_project):
+    """Digits are the paper's own data set, with nothing done otherwise."""
+    empty_project.studied(NPAT, same={"CIFAR10": ("digits",)})
+
+
 def rows_of(series):
     return read_rows(NPAT / "rows.yaml")[series["table"]]
 

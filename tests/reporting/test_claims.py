@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from robustfront.artefacts import write_json
+from finished_study import NPAT
+from robustfront.artefacts import read_json, write_json
 from robustfront.errors import ConfigError
 from robustfront.evaluation.statistics import paired_interval
 from robustfront.reporting.claims.judging import every, judge, signed, some
@@ -39,6 +40,12 @@ def verdicts(project, *claims):
 
 def verdict(project, *predicates, suite="paper-space", **others):
     return verdicts(project, claim(*predicates, **others))["c", "CIFAR10", suite]
+
+
+@pytest.fixture(autouse=True)
+def own_data(empty_project):
+    """Digits are the paper's own data set, with nothing done otherwise."""
+    empty_project.studied(NPAT, same={"CIFAR10": ("digits",)})
 
 
 @pytest.fixture
@@ -266,10 +273,35 @@ def test_training_dynamics_are_judged_in_the_space_they_were_watched_in(empty_pr
     predicate = {"kind": "dynamics", "runs": ["npgd-pgd"], "clean_rise_at_most": 1.35}
     line = verdict(empty_project, predicate)
     assert line["verdict"] == "reproduced"
-    assert line["value_points"] == pytest.approx(100 * (0.85 / 6 - 0.85 / 2))  # validated every other epoch
+    assert line["value_points"] == pytest.approx(100 * (0.72 / 6 - 0.9))  # from the start, epoch 0
+    assert line["condition"] == "npgd-pgd, clean validation error, last epoch minus start"
     other = verdict(empty_project, predicate, suite="pixel-space")
     assert other["verdict"] == "undecided at this scale"
     assert other["reason"].startswith("training is not watched in pixel space")
+
+
+def test_dynamics_of_a_history_without_the_start_are_undecided(empty_project):
+    predicate = {"kind": "dynamics", "runs": ["npgd-pgd"], "clean_rise_at_most": 1.35}
+    for seed in (0, 1):
+        run = empty_project.add("npgd-pgd", ERRORS, seed=seed)
+        path = empty_project.layout.run(run) / "history.csv"
+        older = pd.read_csv(path).query("epoch > 0")
+        path.write_text(older.to_csv(index=False))
+    line = verdict(empty_project, predicate)
+    assert line["verdict"] == "undecided at this scale"
+    assert line["reason"] == "npgd-pgd: its history.csv is older than epoch 0, the start"
+    empty_project.add("npgd-pgd", ERRORS, seed=2)
+    line = verdict(empty_project, predicate)
+    assert (line["verdict"], line["seeds"]) == ("reproduced", 1)
+
+
+def test_dynamics_are_over_the_images_that_select_the_model(empty_project):
+    run = empty_project.add("npgd-pgd", ERRORS)
+    predicate = {"kind": "dynamics", "runs": ["npgd-pgd"], "clean_rise_at_most": 1.35}
+    assert verdict(empty_project, predicate)["n"] == 200
+    path = empty_project.layout.run(run) / "manifest.json"
+    write_json(path, read_json(path) | {"selected_on": 50})
+    assert verdict(empty_project, predicate)["n"] == 50
 
 
 # ---------------------------------------------------------------------------------------------- words
@@ -310,7 +342,7 @@ def theirs(empty_project, tmp_path):
         "1,2,ours,CIFAR10,robust_accuracy,Square,8/255,0.45,fraction",
     ]
     (folder / "published" / "t.csv").write_text("\n".join([",".join(COLUMNS), *lines]) + "\n")
-    empty_project.studied(folder, datasets={"CIFAR10": ("digits",)})
+    empty_project.studied(folder, datasets={"CIFAR10": ("digits",)}, same={"CIFAR10": ("digits",)})
     empty_project.add("st", {"paper-space": (20, 380, 384), "pixel-space": (20, 396, 400)})
     return empty_project
 

@@ -91,8 +91,9 @@ def test_training_curves_are_percentages_and_skip_epochs_without_validation(fini
     figure = training_curves(finished.results.history(ST), title="st")
     lines = {line.get_label(): line for line in figure.axes[1].get_lines()}
     robust = lines["validation, adversarial"]
-    np.testing.assert_array_equal(robust.get_xdata(), [2, 4, 6])
-    np.testing.assert_allclose(robust.get_ydata(), 100 - 85 / np.array([2, 4, 6]))
+    np.testing.assert_array_equal(robust.get_xdata(), [0, 2, 4, 6])
+    np.testing.assert_allclose(robust.get_ydata(), [5, *(100 - 85 / np.array([2, 4, 6]))])
+    np.testing.assert_array_equal(lines["train, clean"].get_xdata(), [1, 2, 3, 4, 5, 6])
 
 
 def test_overview_has_a_panel_per_run(finished):

@@ -5,7 +5,9 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
+from finished_study import NPAT
 from robustfront.artefacts import write_json
+from robustfront.config.studies import Expected
 from robustfront.reporting.columns import Column, Derived
 from robustfront.reporting.published import Row
 from robustfront.reporting.rendering import write_table
@@ -22,6 +24,26 @@ def stem(finished):
 
 def read(stem, suffix):
     return stem.with_name(f"{stem.name}.{suffix}").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "md", "tex", "html"])
+def test_a_row_says_what_our_run_has_instead_of_what_the_paper_states(finished, suffix):
+    """Table 1's start models are pretrained on ImageNet in print; ours is made from scratch, or is not."""
+    stem = finished.reports / "tables" / "table1"
+    stated = {"setting": "model.pretrained", "value": "imagenet", "quote": "so they say", "where": "4.1"}
+    for runs, count in ((("st", "lse-st"), 1), (("pgd-at",), 0)):
+        finished.studied(NPAT, expected=(Expected(**stated, runs=runs),))
+        write_table(reproduce(TABLE1, finished.results), stem)
+        text = read(stem, suffix)
+        lines = 9 if suffix == "csv" else 1  # of clean, PGD and AutoAttack, in print and in two suites
+        assert text.count("ImageNet; here: from scratch") == lines * count
+        assert text.count("ImageNet") == 2 * lines  # lse-st was not run
+    (st,) = finished.results.find("st", "digits-11112222")
+    pretrained = st.config.model.model_copy(update={"pretrained": "imagenet"})
+    st.config = st.config.model_copy(update={"model": pretrained})
+    finished.studied(NPAT, expected=(Expected(**stated, runs=("st", "lse-st")),))
+    write_table(reproduce(TABLE1, finished.results), stem)
+    assert "here:" not in read(stem, suffix)
 
 
 def markdown_rows(stem):

@@ -125,7 +125,7 @@ def test_damaged_rows_are_no_rows(finished):
 def test_a_damaged_history_is_none(finished, content):
     (finished.layout.run(ST) / "history.csv").write_text(content)
     assert finished.results.history(ST) is None
-    assert len(finished.results.history(NPDA)) == 6
+    assert len(finished.results.history(NPDA)) == 7
 
 
 # ------------------------------------------------------------------------------------------ analyses

@@ -1,6 +1,9 @@
+import itertools
+
 import pytest
 
 from finished_study import NPAT
+from robustfront.reporting.claims.conditions import Size, clauses, directions
 from robustfront.reporting.claims.judging import judge
 from robustfront.reporting.claims.language import Series, load_claims
 
@@ -59,7 +62,7 @@ def test_a_bound_that_is_just_kept_in_print_is_kept(found):
 
 def test_nothing_is_decided_without_runs(found):
     here = [line for (_, _, suite), line in found.items() if suite != "published"]
-    assert {line["verdict"] for line in here} == {"undecided at this scale"}
+    assert {line["verdict"] for line in here} == {"undecided", "undecided at this scale"}
     reasons = {key: line["reason"] for key, line in found.items()}
     assert reasons["svhn-gap", "SVHN", "pixel-space"] == "no data set of this scale stands for SVHN"
     assert reasons["npgd-near-best-baseline", "CIFAR10", "pixel-space"] == (
@@ -79,4 +82,22 @@ def test_several_seeds_reach_every_claim(empty_project):
     assert len(here) > 10
     assert {line["seeds"] for line in here if line["value_points"] == line["value_points"]} == {3}
     assert not [line["reason"] for line in here if "not run" in line["reason"]]
-    assert sum(line["verdict"] != "undecided at this scale" for line in here) > 10
+    assert sum(line["verdict"].startswith("direction") for line in here) > 8
+
+
+def test_the_sentences_whose_point_is_how_much_are_left_open_on_a_stand_in(empty_project):
+    results, sizes = empty_project.results, set()
+    for claim in CLAIMS:
+        for dataset, predicate in itertools.product(claim.datasets or ("CIFAR10", "SVHN"), claim.predicates):
+            rows = results.rows(predicate.table) if isinstance(predicate, Series) else ()
+            wanted = clauses(predicate, dataset, rows, {row.run for row in rows})
+            if any(isinstance(condition, Size) for clause in directions(wanted) for condition in clause):
+                sizes.add(claim.id)
+    assert sizes == {
+        "clean-near-standard",
+        "more-robust-than-weak-trades",
+        "npgd-near-best-baseline",
+        "no-trade-off-in-training",
+        "beta-clean-flat",
+        "hidden-clean-level",
+    }

@@ -83,6 +83,8 @@ def test_figure4_follows_both_methods_and_says_what_was_not_run(finished):
     assert npda_loss.get_title("left") == "NPDA + PGD-AT on digits"
     labels = [line.get_label() for line in npda_accuracy.get_lines()]
     assert {"validation, clean", "validation, adversarial"} <= set(labels)
+    starts = {line.get_label(): line.get_xdata()[0] for line in npda_accuracy.get_lines()}
+    assert (starts["validation, clean"], starts["train, clean"]) == (0, 1)  # the model it starts from
     assert npda_accuracy.get_lines()[0].get_ydata()[0] == pytest.approx(30.0)
     assert [text.get_text() for text in npgd_loss.texts] == ["not run at this scale"]
     assert not npgd_accuracy.get_lines()

@@ -1,11 +1,13 @@
 import math
 
+import pandas as pd
 import pytest
 from small_trainings import Scripted, fit, trainer
 
 from robustfront.errors import TrainingDiverged
 from robustfront.training import loop
 from robustfront.training.checkpoint import Checkpoint
+from robustfront.training.history import write_history
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
@@ -56,6 +58,25 @@ def test_validation_that_is_no_number_stops_the_training(monkeypatch) -> None:
     with pytest.raises(TrainingDiverged, match="validation_clean_loss of epoch 1 is no finite number"):
         fit(trainer("standard"), save=saved.append)
     assert not saved
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_logged_quantity_without_a_value_is_no_divergence(bad, tmp_path) -> None:
+    class Logging(Scripted):
+        def diagnostics(self, at):
+            return {"share": bad if at.epoch == 1 else 0.5}
+
+    path = tmp_path / "checkpoint.safetensors"
+    outcome = fit(trainer(Logging), save=lambda state: state.save(path))
+    logged = [row.get("share") for row in outcome.history]
+    assert logged[:2] == [None, 0.5]
+    assert str(logged[2]) == str(bad)
+    write_history(outcome.history, tmp_path / "history.csv")
+    found = pd.read_csv(tmp_path / "history.csv")["share"]
+    assert list(found.notna()) == [False, True, not math.isnan(bad), True]
+    good = trainer(Logging)
+    good.restore(Checkpoint.load(path, "a-run"))
+    assert str(fit(good).history[2]["share"]) == str(bad)
 
 
 def test_a_learning_rate_far_too_high_is_told() -> None:

@@ -80,8 +80,8 @@ def test_a_batch_is_trained_on_again_as_it_was_augmented() -> None:
     for index, expected in enumerate(once.method.images):
         assert all(torch.equal(images[3 * index + replay], expected) for replay in range(3))
     assert [at[2:] for at in made.method.calls if at[:2] == ("losses", 1)] == [(s, s % 3) for s in range(15)]
-    assert history[0]["images_per_second"] * history[0]["seconds"] == pytest.approx(3 * 72)
-    assert 0 < history[0]["train_clean_accuracy"] <= 1
+    assert history[1]["images_per_second"] * history[1]["seconds"] == pytest.approx(3 * 72)
+    assert 0 < history[1]["train_clean_accuracy"] <= 1
 
 
 def test_a_training_resumes_between_replays() -> None:

@@ -1,12 +1,14 @@
 import pytest
 import torch
-from small_trainings import Scripted, fit, same, store, trainer, training, without_clock
+from small_trainings import Scripted, fit, network, same, store, trainer, training, without_clock
 
 from robustfront.config.schedules import Position
 from robustfront.data.augment import crop_and_flip, to_float
 from robustfront.errors import ConfigError
 from robustfront.training import loop
 from robustfront.training.history import COLUMNS
+from robustfront.training.judge import judge
+from robustfront.training.randomness import positioned
 
 SCORES = {"validation_clean_accuracy": 0.5, "validation_clean_loss": 1.0}
 CASES = [
@@ -30,7 +32,7 @@ def test_training_twice_gives_the_same_bits(name, params) -> None:
 
 def test_a_training_learns() -> None:
     history = fit(trainer("trades", beta=1.0, images=240, edits={"epochs": 6})).history
-    assert history[-1]["train_loss"] < 0.7 * history[0]["train_loss"]
+    assert history[-1]["train_loss"] < 0.7 * history[1]["train_loss"]
     assert history[-1]["validation_clean_accuracy"] > 0.8
 
 
@@ -99,7 +101,7 @@ def test_the_last_images_may_be_left_out() -> None:
     made = trainer(Scripted, edits={"epochs": 2, "drop_last": True}, images=65)  # else one is left alone
     history = fit(made).history
     assert [len(batch) for batch in made.method.images] == [16] * 8
-    assert [row["images_per_second"] * row["seconds"] for row in history] == pytest.approx([64, 64])
+    assert [row["images_per_second"] * row["seconds"] for row in history[1:]] == pytest.approx([64, 64])
     with pytest.raises(ConfigError, match="batch_size: 16 is more than the 10 training images"):
         trainer(Scripted, edits={"drop_last": True}, images=10)
 
@@ -124,13 +126,45 @@ def test_columns_of_the_history(name, params) -> None:
         "npda": {"projected_gradient_norm", "projected_gradient_share"},
         "npgd": {"head_offset_in_row_space"},
     }.get(name, set())
-    for epoch, row in enumerate(history):
+    start, *epochs = history
+    assert start.keys() == {name for name in common if name.startswith("validation_")} | {"epoch"}
+    assert start["epoch"] == 0
+    for epoch, row in enumerate(epochs):
         assert common | own | extra <= row.keys() & set(COLUMNS)
         assert extra or row.keys() == common | own  # NPAT logs more
         assert row["epoch"] == epoch + 1
         assert row["train_loss"] == pytest.approx(sum(row[f"train_{part}_loss"] for part in parts), rel=1e-6)
         assert row["images_per_second"] == pytest.approx(72 / row["seconds"])
         assert row["validation_seconds"] > 0
+
+
+@pytest.mark.parametrize("ema", [None, 0.9])
+def test_epoch_0_is_the_start_judged_as_every_epoch(ema) -> None:
+    made = trainer("npda", generator="pgd", beta=1.5, edits={"epochs": 1, "ema": ema})
+    start, last = fit(made).history
+    model, validation = network(), training().validation
+    generator = positioned(model.mean.device, 0, "validation", 0, 0)
+    expected = judge(model, store().validation, validation, generator)
+    assert {name: value for name, value in start.items() if name in expected} == expected
+    assert start.keys() == expected.keys() | {"epoch", "validation_seconds"}
+    assert last["validation_clean_loss"] != start["validation_clean_loss"]
+
+
+def test_judging_the_start_moves_nothing_that_the_training_draws(monkeypatch) -> None:
+    settings = {"pad": 1, "edits": {"epochs": 2}, "generator": "pgd", "beta": 1.5}
+    expected = fit(trainer("npda", **settings))
+    plain = loop.judge
+
+    def greedy(model, split, validation, generator, world):
+        torch.rand(1000)
+        found = plain(model, split, validation, generator, world)
+        torch.rand(7, generator=generator)
+        return found
+
+    monkeypatch.setattr(loop, "judge", greedy)
+    found = fit(trainer("npda", **settings))
+    assert same(found.weights, expected.weights)
+    assert without_clock(found.history) == without_clock(expected.history)
 
 
 def test_sums_of_an_epoch_weigh_every_image_alike() -> None:
@@ -143,7 +177,7 @@ def test_sums_of_an_epoch_weigh_every_image_alike() -> None:
             seen.append((len(y), found.total.item(), hits))
             return found
 
-    (row,) = fit(trainer(Watched, edits={"epochs": 1})).history
+    _, row = fit(trainer(Watched, edits={"epochs": 1})).history
     assert row["train_loss"] == pytest.approx(sum(count * loss for count, loss, _ in seen) / 72, rel=1e-6)
     assert row["train_clean_accuracy"] == sum(hits for _, _, hits in seen) / 72
 
@@ -161,13 +195,13 @@ def test_rates_are_those_of_the_schedule() -> None:
     schedule = training().schedule
     expected = [schedule.rate_at(0.1, Position(step, 15, 5)) for step in range(15)]
     assert rates == [[rate, rate] for rate in expected]
-    assert [row["lr"] for row in history] == expected[4::5]
+    assert [row["lr"] for row in history[1:]] == expected[4::5]
 
 
 def test_validation_every_other_epoch_and_always_at_the_end() -> None:
     edits = {"epochs": 5, "validation": {"every": 2}}
     history = fit(trainer("standard", edits=edits)).history
-    assert [row["epoch"] for row in history if "validation_clean_accuracy" in row] == [2, 4, 5]
+    assert [row["epoch"] for row in history if "validation_clean_accuracy" in row] == [0, 2, 4, 5]
     assert not any("validation_adversarial_accuracy" in row for row in history)
 
 
@@ -175,7 +209,7 @@ def test_progress_counts_every_step() -> None:
     seen = []
     fit(trainer("standard", edits={"epochs": 2}), progress=lambda steps, text: seen.append((steps, text)))
     assert [steps for steps, _ in seen] == list(range(1, 11))
-    assert seen[0][1] == "epoch 1/2"
+    assert seen[0][1].startswith("epoch 1/2 clean 0.")
     assert seen[-1][1].startswith("epoch 2/2 clean 0.")
 
 
@@ -190,16 +224,24 @@ def test_validation_time_is_not_counted_as_training(monkeypatch) -> None:
         return SCORES
 
     monkeypatch.setattr(loop, "judge", slow_judge)
-    (row,) = fit(made).history
+    start, row = fit(made).history
     assert row["seconds"] < 100
+    assert start["validation_seconds"] > 1000
 
 
 # -------------------------------------------------------------------------------------- the selection
 def scripted_scores(monkeypatch, scores: list[tuple[float, float]]) -> list[dict[str, torch.Tensor]]:
-    """Makes the validation return these (adversarial, clean) accuracies; the weights judged are kept."""
+    """Makes the validation return these (adversarial, clean) accuracies; the weights judged are kept.
+
+    The start, which is judged first and beats all, is not among them.
+    """
     judged: list[dict[str, torch.Tensor]] = []
+    started = []
 
     def judge(model, *_):
+        if not started:
+            started.append(True)
+            return {"validation_adversarial_accuracy": 1.0, "validation_clean_accuracy": 1.0}
         adversarial, clean = scores[len(judged)]
         judged.append({name: value.clone() for name, value in model.state_dict().items()})
         return {"validation_adversarial_accuracy": adversarial, "validation_clean_accuracy": clean}
@@ -237,7 +279,7 @@ def test_last_epoch_is_kept_if_asked_for(ema, monkeypatch) -> None:
 
 
 def test_without_an_attack_the_clean_accuracy_decides(monkeypatch) -> None:
-    clean = iter([0.2, 0.6, 0.4])
+    clean = iter([0.9, 0.2, 0.6, 0.4])  # the start first, which is no candidate
     monkeypatch.setattr(loop, "judge", lambda *_: {"validation_clean_accuracy": next(clean)})
     assert fit(trainer("standard")).selected_epoch == 2
 
@@ -272,7 +314,7 @@ def test_bfloat16_trains_nearly_alike_with_float32_weights() -> None:
         made = trainer("trades", beta=1.0, edits={"precision": precision, "optimizer": {"lr": 0.01}})
         outcome = fit(made)
         assert all(v.dtype != torch.bfloat16 for v in outcome.weights.values())
-        losses.append([row["train_loss"] for row in outcome.history])
+        losses.append([row["train_loss"] for row in outcome.history[1:]])
     assert losses[0] != losses[1]
     assert losses[0] == pytest.approx(losses[1], rel=0.05)
 
@@ -286,7 +328,7 @@ def test_validation_is_in_float32_whatever_the_training(monkeypatch) -> None:
 
     monkeypatch.setattr(loop, "judge", judge)
     fit(trainer("standard", edits={"precision": "bf16"}))
-    assert kinds == [torch.float32] * 3
+    assert kinds == [torch.float32] * 4
 
 
 def test_saves_after_every_epoch_and_when_time_has_passed() -> None:

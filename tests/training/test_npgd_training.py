@@ -28,7 +28,8 @@ def test_head_stays_in_the_null_space_through_a_whole_training(precision, ema) -
     outcome = fit(made, progress=watch)
     assert len(seen) == made.total_steps * (2 if ema else 1)
     assert all(offset <= bound for offset, bound in seen)
-    assert max(row["head_offset_in_row_space"] for row in outcome.history) <= max(bound for _, bound in seen)
+    logged = [row["head_offset_in_row_space"] for row in outcome.history[1:]]
+    assert max(logged) <= max(bound for _, bound in seen)
     end = model.state_dict()
     moved = space.project(end["head.weight"].double() - W).abs().max()
     assert moved > 1e4 * max(bound for _, bound in seen), "the head has to move for this to mean anything"

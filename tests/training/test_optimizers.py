@@ -129,7 +129,7 @@ def test_momentum_follows_the_schedule_in_a_training() -> None:
     made.optimizer.step = watch
     history = fit(made).history
     assert [momentum for (momentum,) in seen] == pytest.approx([0.9 - 0.04 * step for step in range(10)])
-    assert [row["momentum"] for row in history] == pytest.approx([0.74, 0.54])
+    assert [row["momentum"] for row in history[1:]] == pytest.approx([0.74, 0.54])
 
 
 @pytest.mark.parametrize("kind", ["adam", "adamw"])

@@ -30,7 +30,12 @@ def test_artefacts_of_a_run(small_project) -> None:
         assert run.id in file.metadata()["robustfront"]
     with (folder / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert [row["epoch"] for row in rows] == ["0", "1", "2"]
+    assert {name for name, value in rows[0].items() if value} == {
+        "epoch",
+        "validation_seconds",
+        *(f"validation_{view}_{what}" for view in ("clean", "adversarial") for what in ("loss", "accuracy")),
+    }
     manifest = artefacts.read_json(folder / "manifest.json")
     assert checksums.differing(folder / "manifest.json", manifest) == []
     assert manifest["checksums"].keys() == {"model.safetensors", "history.csv", "manifest.json"}
@@ -51,10 +56,11 @@ def test_artefacts_of_a_run(small_project) -> None:
     assert manifest["initial_weights"] == f"run {run.config.init}"
     assert manifest["selected_epoch"] in (1, 2)
     for key in ("seconds", "validation_seconds"):
-        assert manifest[key] == pytest.approx(sum(float(row[key]) for row in rows))
+        assert manifest[key] == pytest.approx(sum(float(row[key] or 0) for row in rows))
     assert manifest["images_per_second"] == pytest.approx(
-        sum(float(row["images_per_second"]) for row in rows) / 2
+        sum(float(row["images_per_second"]) for row in rows[1:]) / 2
     )
+    assert manifest["selected_on"] == 32
     assert manifest["resumed"] is False
     assert manifest["started"] <= manifest["finished"]
     assert 1e8 < manifest["peak_memory_bytes"] < 1e11

@@ -7,8 +7,9 @@ by where it lies in the split.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -64,6 +65,19 @@ class ByPosition:
         content = f"{self.seed} {self._draws} {block}".encode()
         seed = int.from_bytes(hashlib.sha256(content).digest()[:8], "big", signed=True)
         return torch.Generator().manual_seed(seed)
+
+
+@contextlib.contextmanager
+def of_another_batch(source: torch.Generator) -> Iterator[None]:
+    """Within the context what is drawn for is no part of the source's batch, but a batch by itself."""
+    if not isinstance(source, PartGenerator):
+        yield
+        return
+    rows, source.rows = source.rows, None
+    try:
+        yield
+    finally:
+        source.rows = rows
 
 
 Source = torch.Generator | ByPosition

@@ -49,11 +49,14 @@ def cli(
 @click.pass_obj
 def plan(options: Options, scale: str | None) -> None:
     """Print the runs, jobs, and an estimate of time, memory and disk. Runs nothing."""
+    from robustfront.planning.ascents import warnings
     from robustfront.planning.render import render
 
     options.scale = scale or options.scale
     options.try_all()
     click.echo(render(options.plan, options.results))
+    for warning in warnings(options.plan):
+        click.echo(f"warning: {warning}", err=True)
 
 
 @cli.command()

@@ -15,7 +15,7 @@ from robustfront import artefacts, checksums
 from robustfront.config.datasets.base import Dataset, Source
 from robustfront.data.rawfiles import obtain
 from robustfront.data.readers import Raw, read
-from robustfront.data.splits import split
+from robustfront.data.splits import split, subset
 from robustfront.errors import ArtefactError, ConfigError, DataError
 
 if TYPE_CHECKING:  # the `data` step needs numpy alone, and importing torch takes seconds
@@ -38,6 +38,20 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def halves(self) -> tuple["Split", "Split"]:
+        """Two parts without a common image, both with the shares of the classes; the second takes an odd one.
+
+        They are drawn, and depend on the labels alone: the same for all trainings.
+        """
+        count = len(self)
+        chosen = np.zeros(count, dtype=bool)
+        chosen[subset(self.labels.cpu().numpy(), count // 2, seed=0)] = True
+        first, second = (part.nonzero()[0].tolist() for part in (chosen, ~chosen))
+        return self._part(first), self._part(second)
+
+    def _part(self, positions: list[int]) -> "Split":
+        return Split(self.images[positions], self.labels[positions], self.indices[positions])
 
 
 class Store:

@@ -58,7 +58,7 @@ class Surroundings:
     """What the loop owns and a method may look at; the test images are not among it.
 
     `optimizer` is of the kind that `training.optimizer` names; it has the rates of a step before `craft` is
-    called.
+    called. `validation`: those images that the method may look at (`Method.learns_from_validation`).
     """
 
     optimizer: Optimizer
@@ -131,8 +131,21 @@ class Method:
 
     @classmethod
     def validation_units(cls, params: Any) -> float:
-        """Cost of `start_epoch` and `diagnostics` per validation image, in forward passes."""
+        """Cost of `start_epoch` and `diagnostics` per validation image that it gets, in forward passes."""
         return 0
+
+    @classmethod
+    def ascents(cls, params: Any, judged: Threat | None) -> Mapping[str, tuple[Ascent, Threat]]:
+        """Key of the run -> a gradient ascent that it makes, and its ball; plans warn if it misses the ball.
+
+        `judged`: the threat model of `training.validation`.
+        """
+        return {"attack": (params.attack, params.threat)} if isinstance(params, AdversarialParams) else {}
+
+    @classmethod
+    def learns_from_validation(cls, params: Any) -> bool:
+        """Whether it learns from validation images: it gets half of them, the others select the model."""
+        return False
 
     @classmethod
     def replays(cls, params: Any) -> int:
@@ -151,7 +164,7 @@ class Method:
         """Called once, before everything else, a resume included."""
 
     def start_epoch(self, validation: Split, at: Moment) -> None:
-        """Called before the first step of an epoch, with the validation images.
+        """Called before the first step of an epoch, with the validation images that it may look at.
 
         A resume in mid-epoch skips it: what it leaves behind belongs into `state`.
         """

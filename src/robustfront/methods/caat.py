@@ -210,6 +210,8 @@ class CAAT(ClassBalanced):
         """
         from torch.func import functional_call
 
+        from robustfront.attacks.draws import of_another_batch
+
         def training_loss(forward: Forward, network: Weights) -> Tensor:
             logits = [forward(view) for view in (x, *pair.chunk(2))]
             source = logits[0] if self.params.faithful else logits[0].detach()
@@ -219,7 +221,9 @@ class CAAT(ClassBalanced):
         def validation_loss(stepped: Classifier) -> Callable[[Forward], Tensor]:
             x_meta, y_meta = self._validation_batch(len(y), generator)
             classes = y[: len(y_meta)] if self.params.faithful else y_meta
-            views = (x_meta, *self.adversaries(stepped, x_meta, y_meta, classes, generator).chunk(2))
+            with of_another_batch(generator):  # there may be fewer of them
+                crafted = self.adversaries(stepped, x_meta, y_meta, classes, generator)
+            views = (x_meta, *crafted.chunk(2))
             both = x_meta.new_ones(len(y_meta), 2)
             stepped.eval()
 

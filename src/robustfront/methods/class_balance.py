@@ -22,15 +22,18 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, model_validator
 
 from robustfront import attacks
+from robustfront.config.lasting import added
 from robustfront.config.quantities import Count, Flag, NonNegative, Positive, Probability, ProperFraction
 from robustfront.methods.base import AdversarialParams, Method, Setting, Surroundings
 from robustfront.methods.moment import Moment
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import torch
     from torch import Tensor
 
-    from robustfront.config.schema import Ascent
+    from robustfront.config.schema import Ascent, Threat
     from robustfront.data.store import Split
     from robustfront.models import Classifier
 
@@ -61,6 +64,12 @@ class BalanceParams(AdversarialParams):
         description="PGD steps on the validation images before each epoch, of attack.step_size, from a "
         "uniform start, in the threat model of training.validation",
     )
+    divide_validation: Flag = added(
+        True,
+        before=False,
+        description="learn from one half of the validation images and select the model on the other; false: "
+        "both on all of them, which favours the epochs that fit them best",
+    )
 
     @model_validator(mode="after")
     def factors_in_order(self) -> BalanceParams:
@@ -87,6 +96,22 @@ class ClassBalanced(Method):
     def validation_units(cls, params: Any) -> float:
         return 1 + 2 * params.validation_steps + 1
 
+    @classmethod
+    def learns_from_validation(cls, params: Any) -> bool:
+        return bool(params.divide_validation)
+
+    @classmethod
+    def ascents(cls, params: Any, judged: Threat | None) -> Mapping[str, tuple[Ascent, Threat]]:
+        counting = cls.counting(params), judged or params.threat
+        return {**super().ascents(params, judged), "validation_steps": counting}
+
+    @staticmethod
+    def counting(params: BalanceParams) -> Ascent:
+        """The attack under which class errors are counted on validation images."""
+        return params.attack.model_copy(
+            update={"steps": params.validation_steps, "start": "uniform", "restarts": 1}
+        )
+
     def attach(self, surroundings: Surroundings) -> None:
         threat = surroundings.training.validation.threat
         if threat is not None:
@@ -94,9 +119,7 @@ class ClassBalanced(Method):
 
     def start_epoch(self, validation: Split, at: Moment) -> None:
         """Judges the model on the validation images by class, and moves multipliers, weights and radii."""
-        ascent = self.params.attack.model_copy(
-            update={"steps": self.params.validation_steps, "start": "uniform", "restarts": 1}
-        )
+        ascent = self.counting(self.params)
         counts = count_errors(self.model, validation, self.validation_ball, ascent, at.generator)
         bounds = self.errors.new_tensor([[self.params.clean_bound], [self.params.boundary_bound]])
         self.errors, violations = constraint_violations(counts, bounds)

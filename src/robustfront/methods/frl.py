@@ -19,7 +19,11 @@ from robustfront.methods.class_balance import BalanceParams, ClassBalanced, weig
 from robustfront.methods.moment import Moment
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
+
+    from robustfront.config.schema import Ascent, Threat
 
 
 class FRLParams(BalanceParams):
@@ -34,6 +38,10 @@ def _label(params: FRLParams) -> str:
     switches = {"rw": params.reweight, "rm": params.remargin}
     suffix = "" if all(switches.values()) else "".join(f"-{name}" for name, used in switches.items() if used)
     return f"frl{suffix}-b{params.beta:g}"
+
+
+def _stepping(ascent: Ascent, step_size: float) -> Ascent:
+    return ascent.model_copy(update={"step_size": step_size})
 
 
 @register("frl", source="Xu et al. 2021, arXiv 2010.06121", label=_label)
@@ -52,12 +60,20 @@ class FRL(ClassBalanced):
     def units(cls, params: Any) -> float:
         return parts.generation_units("trades", params.attack.steps) + parts.OUTER_UNITS["trades"]
 
+    @classmethod
+    def ascents(cls, params: Any, judged: Threat | None) -> Mapping[str, tuple[Ascent, Threat]]:
+        found = dict(super().ascents(params, judged))
+        if params.remargin:  # while all radii are eps
+            ascent, threat = found.pop("attack")
+            found["margin_step"] = _stepping(ascent, params.margin_step * threat.eps), threat
+        return found
+
     def _apply_multipliers(self) -> None:
         super()._apply_multipliers()
         self.ascent = self.params.attack
         if self.params.remargin:
             largest = self.params.threat.eps * float(self.eps_factors.max())
-            self.ascent = self.ascent.model_copy(update={"step_size": self.params.margin_step * largest})
+            self.ascent = _stepping(self.ascent, self.params.margin_step * largest)
 
     def craft(self, x: Tensor, y: Tensor, at: Moment) -> Tensor:
         return parts.generate(

@@ -1,5 +1,6 @@
 """What a plan will cost, in closed form: time from arithmetic, memory and disk from sizes. Nothing is run."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -87,11 +88,13 @@ def _cost(plan: Plan, run: PlannedRun) -> Cost:
     method = plan.methods[config.method].method
     params = restored(method.Params, config.params)
     judging = 1 + (2 * validation.attack.steps * validation.attack.restarts if validation.attack else 0)
-    per_validation_image = judging / validation.every + method.validation_units(params)
-    epoch = (
-        train * method.replays(params) * method.units(params)
-        + dataset.splits.validation * per_validation_image
-    )
+    for_method = for_selection = dataset.splits.validation
+    if method.learns_from_validation(params):
+        for_method, for_selection = for_selection // 2, for_selection - for_selection // 2
+    epoch = train * method.replays(params) * method.units(params)
+    epoch += for_method * method.validation_units(params)
+    judged = 1 + math.ceil(training.epochs / validation.every)  # the start, too
+    passes = training.epochs * epoch + judged * for_selection * judging
     evaluation = _total(
         evaluation_units(wanted, split_images(dataset, wanted.split) or 0)
         for wanted in plan.evaluations[run.id].values()
@@ -101,7 +104,7 @@ def _cost(plan: Plan, run: PlannedRun) -> Cost:
     second = plan.throughput.gflops * 1e9
     return Cost(
         run,
-        train_seconds=None if forward is None else training.epochs * epoch * forward / second,
+        train_seconds=None if forward is None else passes * forward / second,
         evaluation_seconds=None if forward is None or evaluation is None else evaluation * forward / second,
         memory_bytes=None
         if kept is None or weights is None

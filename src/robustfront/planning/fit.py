@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from robustfront.config.evaluations import SplitName, Suite
 from robustfront.config.experiment import Scale
 from robustfront.config.networks import NetworkConfig
-from robustfront.config.schema import Dataset, Training
+from robustfront.config.schema import Config, Dataset, Training
 from robustfront.errors import ConfigError
+from robustfront.methods.base import Method
 from robustfront.planning.datasets import split_images, train_images
 from robustfront.planning.study import PlannedRun
 
@@ -54,6 +55,16 @@ def check_batches(training: Training, dataset: Dataset, where: str) -> None:
         raise ConfigError(
             f"{where}: training.batch_size = {size}: leaves one of the {images} training images alone in the "
             "last batch, on which batch norm cannot train; choose another size"
+        )
+
+
+def check_validation(method: type[Method], params: Config, dataset: Dataset, where: str) -> None:
+    """ConfigError if the validation images cannot be divided between a method and the selection of models."""
+    if method.learns_from_validation(params) and dataset.splits.validation < 2:
+        raise ConfigError(
+            f"{where}: datasets.{dataset.name}.splits.validation = {dataset.splits.validation}: the method "
+            "learns from one half of the validation images, and the model is selected on the other; hold out "
+            "2 or more"
         )
 
 

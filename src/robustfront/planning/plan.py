@@ -175,6 +175,7 @@ class _Builder:
         for recipe in found.values():
             where = f"{self.source}: scales.{self.plan.scale}, run '{recipe.name}' on {dataset.name}"
             fit.check_batches(recipe.training, dataset, where)
+            fit.check_validation(recipe.method.method, recipe.params, dataset, where)
             fit.check_features(recipe.model, self.study.suites.values(), where)
             init = runs[recipe.init].id if recipe.init is not None else None
             projector = None

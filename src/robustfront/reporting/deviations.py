@@ -6,7 +6,7 @@ Computed from resolved configs when a report is made, not from what a training o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,10 @@ AS_PRINTED = 1e-4
 """Relative difference up to which a number is the printed one: papers round, and so do params files."""
 
 
+NULL = {"model.pretrained": "from scratch"}
+"""Setting -> what null means, where it is more than none."""
+
+
 @dataclass(frozen=True)
 class Compared:
     """A setting of the paper beside ours. `found`: what differs, value in words -> ids of the runs.
@@ -39,7 +43,7 @@ class Compared:
         """What the paper says, in words: of a list, any will do."""
         value = self.expected.value
         values = value if isinstance(value, list | tuple) else [value]
-        return " or ".join(_words(one) for one in values)
+        return " or ".join(_words(one, self.expected.setting) for one in values)
 
     @property
     def costs(self) -> bool:
@@ -69,9 +73,15 @@ def compare(plan: StudyPlan) -> list[Compared]:
         found: dict[str, list[str]] = {}
         for run, value in places:
             if not _allowed(value, expected.value):
-                found.setdefault(_words(value), []).extend([run] if run else [])
+                found.setdefault(_words(value, expected.setting), []).extend([run] if run else [])
         compared.append(Compared(expected, found))
     return compared
+
+
+def otherwise(plan: StudyPlan, setting: str) -> dict[str, str]:
+    """Id of each run that has another value than the paper states for it -> that value in words."""
+    compared = [one for one in compare(plan) if one.expected.setting == setting]
+    return {run: value for one in compared for value, runs in one.found.items() for run in runs}
 
 
 def left_open(plan: StudyPlan) -> list[Open]:
@@ -104,6 +114,33 @@ def label(plan: StudyPlan) -> str:
     if deviates or any(setting.costs for setting in compare(plan)):
         return f"{plan.scale} scale: not comparable in value"
     return "as published"
+
+
+def as_published(plan: StudyPlan) -> dict[str, list[str]]:
+    """Id of each data set -> the suites whose numbers on it may be held to sizes that the paper prints.
+
+    None, unless it is the paper's own data set and its runs do nothing otherwise that the paper states; then
+    the suites that do not either. Where the paper states settings of a suite, one of which it states none is
+    an evaluation of our own.
+    """
+    facts = plan.study.facts
+    own = {name for names in facts.same.values() for name in names}
+    costly = [setting for setting in compare(plan) if setting.costs]
+    deviating = {plan.runs[run].dataset_id for one in costly for runs in one.found.values() for run in runs}
+    stated = [one.setting for one in facts.expected if one.setting.startswith(SUITES)]
+    otherwise = [one.expected.setting for one in costly]
+    suites = [
+        name for name in plan.suites if (_about(name, stated) or not stated) and not _about(name, otherwise)
+    ]
+    return {
+        key: suites if dataset.name in own and key not in deviating else []
+        for key, dataset in plan.datasets.items()
+    }
+
+
+def _about(suite: str, settings: Iterable[str]) -> bool:
+    """Whether one of the settings is that suite's."""
+    return any(setting.startswith(f"{SUITES}{suite}.") for setting in settings)
 
 
 def _places(plan: StudyPlan, expected: Expected) -> Iterator[tuple[str, Any]]:
@@ -174,13 +211,13 @@ def _number(value: Any) -> float | None:
     return float(number) if isinstance(number, int | float) else None
 
 
-def _words(value: Any) -> str:
-    """A value as a person writes it."""
+def _words(value: Any, setting: str = "") -> str:
+    """A value, of a setting, as a person writes it."""
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json")
     match value:
         case None:
-            return "none"
+            return NULL.get(setting, "none")
         case bool():
             return "yes" if value else "no"
         case float():

@@ -71,7 +71,8 @@ class TableSpec:
     `labels`: label of its rows -> heading. `columns`: of every source, as far as its suite has the attack.
     `published`: the name of the paper's table, whose numbers and rows are shown; without, or for other rows,
     `rows`. `sources`: empty, each suite of the study is one. `block`: the label at whose change a line is
-    ruled. `notes`: the first ones below it.
+    ruled. `settings`: label -> the setting of runs that it tells, as study.yaml calls it; a row whose run has
+    another than the paper states says which. `notes`: the first ones below it.
     """
 
     title: str
@@ -82,6 +83,7 @@ class TableSpec:
     sources: Sequence[Source] = ()
     notes: Sequence[str] = ()
     block: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if taken := [label for label in self.labels if label in COLUMNS]:
@@ -101,7 +103,8 @@ def reproduce(spec: TableSpec, results: Results) -> Table:
 
     A line of `frame` per row, data set, source and column:
 
-    - `row`, `run`: the row as `rows.yaml` calls it, and the name of its run; then the labels as printed;
+    - `row`, `run`: the row as `rows.yaml` calls it, and the name of its run; then the labels as printed, and
+      what our run has instead (`ImageNet; here: from scratch`);
     - `dataset`, `published_as`: our data set and the one whose printed numbers stand beside it;
     - `source`, `suite`, `space`, `threat`, `split`: `published` or the group's name, the suite the number is
       from, its threat model and its images;
@@ -123,15 +126,17 @@ def reproduce(spec: TableSpec, results: Results) -> Table:
     """
     rows = list(spec.rows) or results.rows(spec.published)
     lines: list[dict[str, Any]] = []
+    otherwise = {label: results.otherwise(setting) for label, setting in spec.settings.items()}
     for dataset_id, dataset in results.datasets.items():
         printed = _printed(spec, results, dataset_id)
         threat = getattr(results.study.facts, "threat", "")
         groups = [(source, _attacks(spec, source, results)) for source in _sources(spec, results)]
         for row in rows:
-            key = {"row": row.row, "run": row.run, **row.labels, "dataset": dataset.name}
+            runs = results.find(row.run, dataset_id) if row.run else []
+            labels = _labels(row, runs, otherwise)
+            key = {"row": row.row, "run": row.run, **labels, "dataset": dataset.name}
             key["published_as"] = results.published_as(dataset_id)
             lines += [key | line | {"threat": threat} for line in _lines_in_print(row, printed)]
-            runs = results.find(row.run, dataset_id) if row.run else []
             for source, attacks in groups:
                 cells = _cells(spec, source, attacks, runs, results)
                 for column in spec.columns:
@@ -139,6 +144,17 @@ def reproduce(spec: TableSpec, results: Results) -> Table:
                         line = _line(column, source, attacks, cells[column.key], runs, dataset, results)
                         lines.append(key | line)
     return Table(spec, _tidy(lines, spec, results.label))
+
+
+def _labels(
+    row: Row, runs: Sequence[PlannedRun], otherwise: Mapping[str, Mapping[str, str]]
+) -> dict[str, str]:
+    """The row's labels; `otherwise`: of some of them, run id -> what ours has instead."""
+    labels = dict(row.labels)
+    for label, values in otherwise.items():
+        if found := dict.fromkeys(values[run.id] for run in runs if run.id in values):
+            labels[label] = "; ".join([labels[label], f"here: {', '.join(found)}"])
+    return labels
 
 
 def _sources(spec: TableSpec, results: Results) -> Sequence[Source]:

@@ -45,18 +45,17 @@ class StudyView:
     def _digest_now(self, key: str) -> str | None:
         """None for a key of an older version, which is asked no more."""
         kind, _, what = key.partition(":")
-        match kind:
-            case "plan":
-                return digest(self._facts[what]()) if what in self._facts else None
-            case "analyses":
-                return digest(self._planned_analyses(what))
-            case "find":
-                return digest(self._found(what))
-            case "suites":
-                return digest(self._of_others(what))
-            case "file" | "study":
-                return self._files.digest_now(kind, what)
-        return None
+        asked: dict[str, Callable[[str], Any]] = {
+            "analyses": self._planned_analyses,
+            "find": self._found,
+            "suites": self._of_others,
+            "otherwise": lambda setting: deviations.otherwise(self._plan, setting),
+        }
+        if kind in ("file", "study"):
+            return self._files.digest_now(kind, what)
+        if kind == "plan":
+            return digest(self._facts[what]()) if what in self._facts else None
+        return digest(asked[kind](what)) if kind in asked else None
 
     # ------------------------------------------------------------------------------------------- the plan
     @property
@@ -73,6 +72,7 @@ class StudyView:
             "runs": lambda: [[key, *run.names] for key, run in plan.runs.items()],
             "seeds": lambda: sorted({run.config.seed for run in plan.runs.values()}),
             "published_as": lambda: [[key, plan.published_as(key)] for key in plan.datasets],
+            "as_published": lambda: deviations.as_published(plan),
         }
 
     def _asked(self, what: str) -> None:
@@ -149,6 +149,18 @@ class StudyView:
         """The paper's data set whose numbers stand beside those of ours; empty if none does."""
         self._asked("published_as")
         return self._plan.published_as(dataset_id)
+
+    @property
+    def as_published(self) -> Mapping[str, Sequence[str]]:
+        """Data set -> the suites whose numbers on it may be held to sizes that the paper prints."""
+        self._asked("as_published")
+        return deviations.as_published(self._plan)
+
+    def otherwise(self, setting: str) -> Mapping[str, str]:
+        """Id of each run that has another value than the paper states for it -> that value in words."""
+        found = deviations.otherwise(self._plan, setting)
+        self._files.note(f"otherwise:{setting}", lambda: found)
+        return found
 
     def title(self, run: PlannedRun) -> str:
         """The run's name, with data set and seed if the plan has several: `npgd-pgd, seed 1`."""

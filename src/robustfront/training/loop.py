@@ -7,7 +7,7 @@ what a step draws depends on its position alone, and a resumed training repeats 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,7 @@ FINITE_CHECK_STEPS = 50
 
 @dataclass
 class Outcome:
-    """What a finished training leaves: the selected weights, their epoch, and a row per epoch."""
+    """What a finished training leaves: the selected weights, their epoch, and a row per epoch, 0 first."""
 
     weights: dict[str, Tensor]
     selected_epoch: int
@@ -59,6 +59,7 @@ class Watcher:
 class Trainer:
     """Trains `model` by `method` on `store.train`, judged on `store.validation`; all on one device.
 
+    A method that learns from validation images gets one half of them, and the other half judges.
     The model holds its initial weights, in train mode. In a `world` of several processes each of them has
     such a trainer, made alike. `precision`: in what it is computed, if not what the config says. ConfigError
     if the last batch is a single image, or has none for some process.
@@ -117,7 +118,10 @@ class Trainer:
         self.best_epoch: int | None = None
         self.epoch, self.step = 0, 0
         self._epoch_started = time.monotonic()
-        method.attach(Surroundings(self.optimizer, training, augmentation, store.train, store.validation))
+        self.for_method = self.for_selection = store.validation
+        if method.learns_from_validation(method.params):
+            self.for_method, self.for_selection = store.validation.halves()
+        method.attach(Surroundings(self.optimizer, training, augmentation, store.train, self.for_method))
 
     @property
     def total_steps(self) -> int:
@@ -132,14 +136,16 @@ class Trainer:
         """Runs to the end.
 
         Raises Interrupted, having saved, when asked to stop; TrainingDiverged, having left the last good
-        checkpoint alone, when the loss or a weight is NaN or infinite.
+        checkpoint alone, when a loss or a weight is NaN or infinite.
         """
+        if self.steps_done == 0:
+            self.history.append({"epoch": 0} | self._judged())
         saved = time.monotonic()
         while self.epoch < self.training.epochs:
             order = self._order()
             if self.step == 0:
                 self._epoch_started = time.monotonic()
-                self.method.start_epoch(self.store.validation, self._moment("epoch"))
+                self.method.start_epoch(self.for_method, self._moment("epoch"))
             while self.step < self.steps_per_epoch:
                 self._step(order)
                 self.step += 1
@@ -198,40 +204,46 @@ class Trainer:
         if momentum is not None:
             row["momentum"] = momentum
         self.world.add(self._sums())
-        row |= self.sums.means(images) | self.method.diagnostics(at)
+        found, logged = self.sums.means(images), self.method.diagnostics(at)
         last = self.epoch + 1 == self.training.epochs
         if last or (self.epoch + 1) % self.training.validation.every == 0:
-            began = time.monotonic()
-            row |= self._judge()
-            row["validation_seconds"] = time.monotonic() - began
-        if bad := not_finite(row):
+            found |= self._judged()
+            self._note_best(found)
+        if bad := not_finite(found):  # what a method logs may have no value
             raise self._diverged(f"{', '.join(bad)} of epoch {self.epoch + 1}")
-        self.history.append(row)
+        self.history.append(row | found | logged)
         self.epoch, self.step = self.epoch + 1, 0
         self.sums = EpochSums()
 
-    def _judge(self) -> dict[str, float]:
-        """Validation columns of the weights that would be kept, which are noted if they are the best so far.
+    @property
+    def _kept(self) -> Classifier:
+        """The network whose weights would be kept now."""
+        return self.average.model if self.average else self.model
+
+    def _judged(self) -> dict[str, float]:
+        """Validation columns of the weights that would be kept, and the seconds that it took."""
+        began = time.monotonic()
+        generator = self._generator("validation")  # the same noise each time: epochs differ by weights alone
+        row = judge(self._kept, self.for_selection, self.training.validation, generator, self.world)
+        return row | {"validation_seconds": time.monotonic() - began}
+
+    def _note_best(self, row: Mapping[str, float]) -> None:
+        """Notes the weights that would be kept if they are the best so far, by their validation columns.
 
         Best: highest adversarial accuracy where the validation has an attack; of equals, the highest clean
         accuracy; of equals, the first.
         """
-        judged = self.average.model if self.average else self.model
-        generator = self._generator("validation")  # the same noise each time: epochs differ by weights alone
-        row = judge(judged, self.store.validation, self.training.validation, generator, self.world)
         score = [row.get("validation_adversarial_accuracy", 0.0), row["validation_clean_accuracy"]]
         if self.best_score is None or score > self.best_score:
             self.best_score, self.best_epoch = score, self.epoch + 1
-            self.best = {name: value.detach().clone() for name, value in judged.state_dict().items()}
-        return row
+            self.best = {name: value.detach().clone() for name, value in self._kept.state_dict().items()}
 
     def _outcome(self) -> Outcome:
         if self.training.select == "best":
             assert self.best is not None, "the last epoch is always judged"
             assert self.best_epoch is not None
             return Outcome(self.best, self.best_epoch, self.history)
-        kept = self.average.model if self.average else self.model
-        return Outcome(kept.state_dict(), self.training.epochs, self.history)
+        return Outcome(self._kept.state_dict(), self.training.epochs, self.history)
 
     # ------------------------------------------------------------------------------- state and resume
     def checkpoint(self) -> Checkpoint:

@@ -128,6 +128,7 @@ def _train(
             "compiled": compiled,
             "arithmetic": trainer.precision,
             "economies": trainer.gradients.economies,
+            "selected_on": len(trainer.for_selection),
         }
         if trainer.precision == "bf16":
             facts["bf16_attacks"] = "folded copy" if trainer.model.folds else "plain autocast"
@@ -244,7 +245,7 @@ def _write(
     folder = layout.run(planned.id)
     weights.save_weights(outcome.weights, folder / "model.safetensors", {"run": planned.id})
     write_history(outcome.history, folder / "history.csv")
-    run = planned.config
+    run, trained = planned.config, [row for row in outcome.history if row["epoch"] > 0]
     facts = provenance.manifest(
         planned.id,
         run,
@@ -254,9 +255,9 @@ def _write(
         dataset=planned.dataset_id,
         **execution,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        seconds=sum(row["seconds"] for row in outcome.history),
+        seconds=sum(row["seconds"] for row in trained),
         validation_seconds=sum(row.get("validation_seconds") or 0 for row in outcome.history),
-        images_per_second=statistics.median(row["images_per_second"] for row in outcome.history),
+        images_per_second=statistics.median(row["images_per_second"] for row in trained),
         peak_memory_bytes=_peak_memory(device),
         selected_epoch=outcome.selected_epoch,
         epochs=run.training.epochs,

@@ -96,8 +96,8 @@ def test_metrics_and_plots_keep_their_paths(mine: StudyProject) -> None:
     training = sorted(path.name for path in (plots / "training").iterdir())
     assert training == ["mine-digits-pgd-at-s0.csv", "mine-digits-st-s0.csv"]
     lines = list(csv.DictReader((plots / "training" / training[1]).open()))
-    assert [line["epoch"] for line in lines] == ["1", "2", "3", "4"]
-    assert lines[0]["validation_accuracy"] == "28.0"
+    assert [line["epoch"] for line in lines] == ["0", "1", "2", "3", "4"]
+    assert lines[1]["validation_accuracy"] == "28.0"
 
 
 def test_plots_of_runs_that_are_no_more_go(mine: StudyProject) -> None:

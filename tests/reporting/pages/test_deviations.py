@@ -9,7 +9,7 @@ from study_project import StudyProject
 from robustfront.config.yaml_loader import load_yaml
 from robustfront.planning import load_plan
 from robustfront.planning.study import StudyPlan
-from robustfront.reporting.deviations import compare, label, left_open
+from robustfront.reporting.deviations import as_published, compare, label, left_open, otherwise
 from robustfront.reporting.naming import among
 
 
@@ -42,7 +42,7 @@ def test_a_setting_is_compared_with_that_of_every_run_it_is_said_of(empty: Study
         {},
         {"4": "all runs"},
         {"0.3": "pgd-at"},
-        {"none": "st"},
+        {"from scratch": "st"},
         {"ce": "st"},
         {"st": "pgd-at"},
         {},
@@ -163,6 +163,24 @@ def test_the_paper_scale_is_as_published_but_for_its_start_from_scratch(npat: An
     assert deviating(npat()) == {"model.pretrained": True, "training.precision": False}
     assert label(npat()) == "paper scale: not comparable in value"
     assert label(npat(**IMAGENET)) == "as published"
+
+
+def test_sizes_are_judged_in_the_papers_suite_once_nothing_is_done_otherwise(npat: Any) -> None:
+    assert set(map(tuple, as_published(npat()).values())) == {()}
+    plan = npat(**IMAGENET)
+    assert [plan.published_as(key) for key in plan.datasets] == ["CIFAR10", "SVHN"]
+    assert list(as_published(plan).values()) == [["paper-space"], ["paper-space"]]
+    plan = npat(**IMAGENET, datasets=["cifar10", "digits"])
+    assert list(as_published(plan).values()) == [["paper-space"], []]
+
+
+def test_what_runs_have_instead_of_a_stated_setting(npat: Any) -> None:
+    plan = npat()
+    found = otherwise(plan, "model.pretrained")
+    assert {plan.runs[run].config.method for run in found} == {"standard"}
+    assert {*found.values()} == {"from scratch"}
+    assert otherwise(npat(**IMAGENET), "model.pretrained") == {}
+    assert otherwise(plan, "training.batch_size") == {}  # of which the paper says nothing
 
 
 def test_a_small_paper_scale_shows_all_that_is_small_and_loses_the_label(npat: Any) -> None:

@@ -1,11 +1,13 @@
 """What an analysis of a trained model says of itself before it is made."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field, SerializeAsAny
 
 from robustfront.config.quantities import Count
 from robustfront.config.registry import Kind, Kinds
+from robustfront.config.schema import Ascent, Threat
 
 analyses: Kinds["AnalysisConfig"] = Kinds("analysis")
 
@@ -37,6 +39,11 @@ class AnalysisConfig(Kind):
     @property
     def positions(self) -> dict[str, int]:
         """Key -> position of the test image that it asks for, from 0."""
+        return {}
+
+    @property
+    def ascents(self) -> Mapping[str, tuple[Ascent, Threat]]:
+        """Key -> a gradient ascent that it makes, and its ball; plans warn if it misses the ball."""
         return {}
 
     def passes(self, images: int) -> float | None:

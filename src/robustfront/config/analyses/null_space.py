@@ -1,5 +1,6 @@
 """Features and logits against the null space of a head."""
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -21,6 +22,10 @@ class NullSpaceAnalysis(AnalysisConfig):
     threat: Threat
     attack: Ascent
     seed: Seed = Field(0, description="draws the images and the attack's start")
+
+    @property
+    def ascents(self) -> Mapping[str, tuple[Ascent, Threat]]:
+        return {"attack": (self.attack, self.threat)}
 
     def passes(self, images: int) -> float:
         # Features and logits of two models, two attacks.

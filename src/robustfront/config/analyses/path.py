@@ -1,5 +1,6 @@
 """One image's way through an attack."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -28,6 +29,10 @@ class PathAnalysis(AnalysisConfig):
     @property
     def positions(self) -> dict[str, int]:
         return {"image": self.image}
+
+    @property
+    def ascents(self) -> Mapping[str, tuple[Ascent, Threat]]:
+        return {"attack": (self.attack, self.threat)}
 
     def passes(self, images: int) -> float:
         # A surface, two ways and the features along them.

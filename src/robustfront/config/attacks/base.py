@@ -1,10 +1,12 @@
 """What an attack on a trained model says of itself before it is made."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from robustfront.config.lasting import content
 from robustfront.config.quantities import length
 from robustfront.config.registry import Kind, Kinds
+from robustfront.config.schema import Ascent
 
 FINAL = "final"
 """The outcome of an attack as a whole. Others are of what it passed on the way."""
@@ -68,6 +70,11 @@ class EvaluationAttack(Kind):
     def identity(self) -> dict[str, Any]:
         """What decides its rows."""
         return content(self)
+
+    @property
+    def ascents(self) -> Mapping[str, Ascent]:
+        """Key below the attack's own -> a gradient ascent that it makes; plans warn if it misses the ball."""
+        return {}
 
     @property
     def words(self) -> str:

@@ -1,5 +1,6 @@
 """PGD (Madry et al. 2018) as an evaluation attack."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -72,6 +73,11 @@ class PGDEvaluation(EvaluationAttack, Ascent):
     @property
     def identity(self) -> dict[str, Any]:
         return super().identity | {"also": sorted(set(self.also.values()))}
+
+    @property
+    def ascents(self) -> Mapping[str, Ascent]:
+        shorter = {f".also.{name}": steps for name, steps in self.also.items()}
+        return {"": self} | {key: self.model_copy(update={"steps": steps}) for key, steps in shorter.items()}
 
     @property
     def words(self) -> str:

@@ -5,7 +5,7 @@ A condition has no notion of where numbers come from; `evidence` decides it.
 
 import itertools
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, log2
 from typing import NamedTuple
 
@@ -40,7 +40,10 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Change:
-    """A run's `clean` or `adversarial` validation error rises by at most `at_most` points in training."""
+    """A run's `clean` or `adversarial` validation error rises by at most `at_most` points in training.
+
+    From the model it starts from, epoch 0, to the last epoch.
+    """
 
     label: str
     run: str
@@ -70,7 +73,18 @@ class NotRun:
     label: str = ""
 
 
-Condition = Contrast | Change | NotMasked | NotRun
+@dataclass(frozen=True)
+class Size:
+    """Stands for a condition that has no direction where directions alone are judged."""
+
+    of: Contrast | Change
+
+    @property
+    def label(self) -> str:
+        return self.of.label
+
+
+Condition = Contrast | Change | NotMasked | NotRun | Size
 Clause = tuple[Condition, ...]
 """One of them must hold."""
 
@@ -96,13 +110,32 @@ def clauses(
         case Dynamics():
             limits = {"clean": predicate.clean_rise_at_most, "adversarial": 0.0}
             return [
-                (Change(f"{run}, {error} validation error, last minus first epoch", run, error, at_most),)
+                (Change(f"{run}, {error} validation error, last epoch minus start", run, error, at_most),)
                 for run in predicate.runs
                 for error, at_most in limits.items()
             ]
         case Unmasked(table=table, tolerance=tolerance):
             return [(NotMasked(run, table, run, tolerance),) for run in predicate.runs]
     return _of_series(predicate, dataset, rows, available)
+
+
+def directions(clauses: Sequence[Clause]) -> list[Clause]:
+    """The same with bounds at 0: what is left of them on data or settings that are not the paper's.
+
+    Bounds on one side of 0 say which sign the quantity has. Those around 0 say how large it may be, and
+    nothing is left.
+    """
+    return [tuple(map(_direction, clause)) for clause in clauses]
+
+
+def _direction(condition: Condition) -> Condition:
+    if not isinstance(condition, Contrast | Change):
+        return condition
+    if condition.at_least >= 0 and condition.at_most > 0:
+        return replace(condition, at_least=0.0, at_most=inf)
+    if condition.at_most <= 0 and condition.at_least < 0:
+        return replace(condition, at_least=-inf, at_most=0.0)
+    return Size(condition)
 
 
 def _of_series(

@@ -220,7 +220,10 @@ class Measured:
         return attack
 
     def _change(self, condition: Change, confidence: float) -> Estimate:
-        """Validation attacks live in one space; a suite in another says nothing about them."""
+        """Validation attacks live in one space; a suite in another says nothing about them.
+
+        Of the runs whose history tells of their start: older ones have no epoch 0.
+        """
         self._check_planned(condition.run)
         runs = self._runs(condition.run)
         threat, space = (
@@ -229,18 +232,20 @@ class Measured:
         )
         if threat is None or threat.space != space:
             raise Unknown(f"training is not watched in {space} space")
-        ends = []
-        for run in runs:
-            history = self.results.history(run.id)
-            if history is None:
-                continue
-            accuracy = history.get(f"validation_{condition.error}_accuracy", pd.Series(dtype=float)).dropna()
-            if accuracy.empty:
-                raise Unknown(f"{condition.run} was not validated")
-            ends.append((1 - float(accuracy.iloc[-1]), 1 - float(accuracy.iloc[0])))
-        if not ends:
+        histories = [history for run in runs if (history := self.results.history(run.id)) is not None]
+        if not histories:
             raise Unknown(f"{condition.run}: {self.results.state(runs[0].id)}")
-        n = self.results.datasets[self.dataset_id].splits.validation
+        ends, column = [], f"validation_{condition.error}_accuracy"
+        for history in histories:
+            judged = history[["epoch", column]].dropna() if column in history else pd.DataFrame()
+            if judged.empty:
+                raise Unknown(f"{condition.run} was not validated")
+            if judged["epoch"].iloc[0] == 0:
+                ends.append((1 - float(judged[column].iloc[-1]), 1 - float(judged[column].iloc[0])))
+        if not ends:
+            raise Unknown(f"{condition.run}: its history.csv is older than epoch 0, the start")
+        held_out = self.results.datasets[self.dataset_id].splits.validation
+        n = self.results.manifest(runs[0].id).get("selected_on", held_out)
         last, first = np.array(ends).T
         over_images = difference_interval(last.mean(), first.mean(), n, confidence)
         if len(ends) > 1:

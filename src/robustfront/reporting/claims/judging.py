@@ -15,7 +15,9 @@ from robustfront.reporting.claims.conditions import (
     Contrast,
     NotMasked,
     NotRun,
+    Size,
     clauses,
+    directions,
 )
 from robustfront.reporting.claims.evidence import Estimate, Evidence, InPrint, Measured, Unknown
 from robustfront.reporting.claims.language import Claim, Series
@@ -27,6 +29,7 @@ Truth = bool | None
 
 IN_PRINT = {True: "holds", False: "contradicted", None: "no numbers"}
 MEASURED = {True: "reproduced", False: "not reproduced", None: "undecided at this scale"}
+DIRECTION = {True: "direction holds", False: "direction does not hold", None: "undecided"}
 
 
 @dataclass(frozen=True)
@@ -65,8 +68,9 @@ def judge(claims: Sequence[Claim], results: Results) -> pd.DataFrame:
     - `claim`, `statement`, `where`, `bounds_reason`: the claim, and why it is read the way it is;
     - `published_as`, `dataset`: the paper's data set, and ours (empty if this scale has none);
     - `suite`, `space`: `published`, or the suite whose numbers decide;
-    - `verdict`: in print `holds`, `contradicted`, `no numbers`; else `reproduced`, `not reproduced`,
-      `undecided at this scale`;
+    - `verdict`: in print `holds`, `contradicted`, `no numbers`; on the paper's own data and settings
+      `reproduced`, `not reproduced`, `undecided at this scale`; on others bounds are held to their direction
+      alone: `direction holds`, `direction does not hold`, `undecided`;
     - `condition`, `value_points`, `low_points`, `high_points`, `at_least_points`, `at_most_points`, `n`,
       `seeds`, `p`: the comparison that decides it (the one with the least to spare), its 95 % interval, its
       bounds;
@@ -75,7 +79,7 @@ def judge(claims: Sequence[Claim], results: Results) -> pd.DataFrame:
     - `conditions`: how many comparisons it comes down to;  `reason`: the verdict in words;  `scale`.
     """
     datasets = results.datasets
-    everywhere = tuple(results.study.facts.datasets)
+    everywhere, as_published = tuple(results.study.facts.datasets), results.as_published
     lines = []
     for claim in claims:
         about = {"claim": claim.id, "statement": claim.statement, "where": claim.where}
@@ -93,7 +97,9 @@ def judge(claims: Sequence[Claim], results: Results) -> pd.DataFrame:
                 for name, suite in results.suites.items():
                     measured = Measured(results, dataset_id, name) if dataset_id else None
                     source = {"suite": name, "space": suite.threat.space}
-                    lines.append(about | source | _verdict(claim, dataset, measured, MEASURED, results))
+                    own = not dataset_id or name in as_published[dataset_id]
+                    words = MEASURED if own else DIRECTION
+                    lines.append(about | source | _verdict(claim, dataset, measured, words, results))
     table = pd.DataFrame(lines).astype({"n": "Int64", "seeds": "Int64"})
     return table.assign(scale=results.label)
 
@@ -110,6 +116,7 @@ def _verdict(
             wanted += clauses(predicate, dataset, rows, available)
         else:
             wanted += clauses(predicate, dataset, (), ())
+    wanted = directions(wanted) if words is DIRECTION else wanted
     judged = [_judge_clause(clause, evidence, among=len(wanted)) for clause in wanted]
     truth = every([found for found, _ in judged])
     findings = [finding for found, group in judged if found == truth for finding in group]
@@ -155,6 +162,8 @@ def _judge_clause(clause: Clause, evidence: Evidence, *, among: int) -> tuple[Tr
 def _decide(condition: Condition, evidence: Evidence, *, to_establish: float, to_refute: float) -> Finding:
     if isinstance(condition, NotRun):
         return Finding(condition, None, missing=condition.runs)
+    if isinstance(condition, Size):
+        return _only_shown(condition, evidence)
     try:
         if isinstance(condition, NotMasked):
             return Finding(condition, *evidence.not_masked(condition))
@@ -180,6 +189,16 @@ def _decide(condition: Condition, evidence: Evidence, *, to_establish: float, to
     margin = min(condition.at_most - shown.value, shown.value - condition.at_least)
     looking = evidence.in_batches(condition.weights) if isinstance(condition, Contrast) else []
     return Finding(condition, truth, reason, shown, margin, (), masked, refuted, looking)
+
+
+def _only_shown(condition: Size, evidence: Evidence) -> Finding:
+    """A size where directions alone are judged: its numbers, and no verdict."""
+    why = "a size, which is judged on the paper's own data and settings alone"
+    try:
+        shown = evidence.estimate(condition.of, CONFIDENCE)
+    except Unknown as unknown:
+        return Finding(condition, None, f"{why}; {unknown}", missing=unknown.missing)
+    return Finding(condition, None, f"{why}: {_in_words(condition.of, shown)}", shown)
 
 
 def _risky(condition: Contrast | Change, truth: bool, estimate: Estimate) -> list[str]:
@@ -221,7 +240,8 @@ def bounds(at_least: float, at_most: float) -> str:
 def _line(verdict: str, reason: str, finding: Finding | None = None, count: int = 0) -> dict[str, Any]:
     estimate = finding.estimate if finding else None
     condition = finding.condition if finding else None
-    bounded = condition if isinstance(condition, Contrast | Change) else None
+    bounded = condition.of if isinstance(condition, Size) else condition
+    bounded = bounded if isinstance(bounded, Contrast | Change) else None
     return {
         "verdict": verdict,
         "condition": condition.label if condition else "",

@@ -1,6 +1,8 @@
 """What a claim may say: a few typed predicates over errors, read from YAML. Nothing in it is executed.
 
-All bounds are in percentage points of test images. A bound may differ between the paper's data sets.
+All bounds are in percentage points of test images. A bound may differ between the paper's data sets. Bounds
+on one side of 0 have a direction, which is judged on data and settings that are not the paper's, too; others
+are judged on the paper's own alone.
 """
 
 from pathlib import Path
@@ -99,7 +101,7 @@ class Spread(Series):
 
 
 class Dynamics(Config):
-    """From the first to the last epoch the adversarial validation error falls, the clean one hardly rises."""
+    """From the start to the last epoch the adversarial validation error falls, the clean one hardly rises."""
 
     kind: Literal["dynamics"]
     runs: Runs

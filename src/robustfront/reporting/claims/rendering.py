@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from robustfront.reporting.claims.judging import IN_PRINT, MEASURED, bounds, signed
+from robustfront.reporting.claims.judging import DIRECTION, IN_PRINT, MEASURED, bounds, signed
 from robustfront.reporting.markup import template
 from robustfront.reporting.rendering import latex_text, write_formats
 from robustfront.reporting.tables import PUBLISHED
@@ -15,8 +15,15 @@ from robustfront.reporting.wording import WHOLE
 
 ARROW = " → "
 WHOLE_BATCHES = f"{WHOLE} in whole batches"
+DIRECTIONS = (
+    "Direction: where data set or settings are not the paper's own, a bound on one side of 0 is held to its "
+    "sign alone, and one on both sides, a size, is not judged."
+)
+IN_BATCHES = (
+    f"{WHOLE_BATCHES}: numbers of networks that normalise by the batch, not comparable with those of others."
+)
 _LOOKS = {True: "passed", False: "failed", None: "quiet"}
-_CLASSES = {words[truth]: look for words in (IN_PRINT, MEASURED) for truth, look in _LOOKS.items()}
+_CLASSES = {words[truth]: look for words in (IN_PRINT, MEASURED, DIRECTION) for truth, look in _LOOKS.items()}
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,11 @@ def write_claims(table: pd.DataFrame, stem: Path, heading: str) -> None:
     entries = [_entry(part) for _, part in table.groupby("claim", sort=False)]
     headings = [verdict.source for verdict in next(iter(entries[0].rows.values()))]
     scale, counts = str(table["scale"].iloc[0]), count_verdicts(table)
+    said = {
+        DIRECTIONS: table["verdict"].isin(DIRECTION.values()),
+        IN_BATCHES: table["in_batches"] != "",
+    }
+    notes = [note for note, of in said.items() if of.any()]
     pairs = dict.fromkeys(data for entry in entries for data in entry.rows if ARROW in data)
     html = template("claims.html.j2").render(
         title=heading,
@@ -67,12 +79,12 @@ def write_claims(table: pd.DataFrame, stem: Path, heading: str) -> None:
         headings=headings,
         entries=entries,
         pairs=[pair.split(ARROW) for pair in pairs],
-        whole=WHOLE_BATCHES if (table["in_batches"] != "").any() else "",
+        notes=notes,
     )
     texts = {
         "csv": table.to_csv(index=False, lineterminator="\n"),
-        "md": _markdown(entries, headings, scale, counts, heading),
-        "tex": _latex(entries, headings, scale, heading),
+        "md": _markdown(entries, headings, scale, counts, notes, heading),
+        "tex": _latex(entries, headings, scale, notes, heading),
         "html": html,
     }
     write_formats(texts, stem)
@@ -120,7 +132,7 @@ def count_verdicts(table: pd.DataFrame) -> list[str]:
     for suite, part in table.groupby("suite", sort=False):
         here = part[(part["dataset"] != "") | (suite == PUBLISHED)]
         counts = here["verdict"].value_counts()
-        words = (IN_PRINT if suite == PUBLISHED else MEASURED).values()
+        words = IN_PRINT.values() if suite == PUBLISHED else (*MEASURED.values(), *DIRECTION.values())
         listed = [f"{counts[word]} {word}" for word in words if word in counts]
         if absent := sorted(set(part["published_as"]) - set(here["published_as"])):
             listed.append(
@@ -130,11 +142,13 @@ def count_verdicts(table: pd.DataFrame) -> list[str]:
     return found
 
 
-def _markdown(entries: list[Entry], headings: list[str], scale: str, counts: list[str], heading: str) -> str:
+def _markdown(
+    entries: list[Entry], headings: list[str], scale: str, counts: list[str], notes: list[str], heading: str
+) -> str:
     cells = [[text.replace("|", r"\|") for text in line] for line in _grid(entries)]
     grid = pd.DataFrame(cells, columns=["Claim", "Where", "Data", *headings])
     body = grid.to_markdown(index=False, disable_numparse=True)
-    summary = "\n".join(f"- {count}" for count in counts)
+    summary = "\n".join(f"- {line}" for line in (*counts, *notes))
     reasons = []
     for entry in entries:
         reasons.append(f"- `{entry.id}`: {entry.reading}")
@@ -158,7 +172,7 @@ def _grid(entries: list[Entry]) -> list[list[str]]:
     return lines
 
 
-def _latex(entries: list[Entry], headings: list[str], scale: str, heading: str) -> str:
+def _latex(entries: list[Entry], headings: list[str], scale: str, notes: list[str], heading: str) -> str:
     widths = [0.25, 0.1, 0.1, *[0.41 / len(headings)] * len(headings)]
     sides = "".join(f">{{\\raggedright\\arraybackslash}}p{{{width:.3f}\\textwidth}}" for width in widths)
     head = " & ".join(map(latex_text, ["Claim", "Where", "Data", *headings]))
@@ -169,7 +183,8 @@ def _latex(entries: list[Entry], headings: list[str], scale: str, heading: str) 
             lines.append(" & ".join(map(latex_text, shown)) + r" \\")
         lines.append(r"\addlinespace")
     body = "\n".join(lines)
-    caption = latex_text(f"{heading}. {scale[0].upper()}{scale[1:]}. Differences in points, 95 % intervals.")
+    said = [f"{heading}. {scale[0].upper()}{scale[1:]}. Differences in points, 95 % intervals.", *notes]
+    caption = latex_text(" ".join(said))
     return (
         "% needs \\usepackage{array,booktabs,longtable}\n"
         f"{{\\footnotesize\n\\begin{{longtable}}{{{sides}}}\n\\caption{{{caption}}}\\\\\n"

@@ -63,8 +63,8 @@ SECTIONS: Sequence[Section] = (
         figure4,
         text="Loss, and accuracy with robustness, after each epoch of NPDA + PGD-AT and NPGD + PGD-AT. x′: "
         "attacked, on training images by the method's own attack, on validation images by plain PGD, "
-        "which is why the two part for NPDA. The paper shows its own curves as a picture and prints no "
-        "numbers.",
+        "which is why the two part for NPDA. Epoch 0 is the model that the training starts from. The paper "
+        "shows its own curves as a picture and prints no numbers.",
         alt="Line plots over the epochs of training, a column for NPDA and one for NPGD: above, the clean "
         "and the adversarial part of the training loss and the cross entropy of clean and attacked "
         "validation images; below, clean and adversarial accuracy, on training and on validation images.",

@@ -15,6 +15,7 @@ TABLE1 = TableSpec(
     },
     COLUMNS,
     published="table1",
+    settings={"pretrained": "model.pretrained"},
 )
 TABLE2 = TableSpec(
     "NPAT (S000), Table 2",
