@@ -6,6 +6,7 @@ import pytest
 
 from finished_study import NPAT
 from robustfront.artefacts import read_json, write_json
+from robustfront.config.evaluations import Suite
 from robustfront.errors import ConfigError
 from robustfront.evaluation.statistics import paired_interval
 from robustfront.reporting.claims.judging import every, judge, signed, some
@@ -125,6 +126,21 @@ def test_each_suite_judges_with_its_own_attacks(project):
     predicate = difference("npda-pgd", "st", "autoattack", at_most=-45.0)
     assert verdict(project, predicate, suite="paper-space")["verdict"] == "reproduced"  # 42 − 96
     assert verdict(project, predicate, suite="pixel-space")["verdict"] == "not reproduced"  # 62.5 − 100
+
+
+def test_a_verdict_names_the_attack_that_a_suite_has_for_the_papers(empty_project):
+    attacks = {
+        "weak": {"kind": "pgd", "steps": 1, "step_size": 0.1},
+        "apgd": {"kind": "autoattack", "version": "apgd"},
+    }
+    suite = Suite.model_validate(
+        {"name": "small", "threat": {"eps": 0.1}, "attacks": attacks, "masking": False}
+    )
+    empty_project.attacked(suite)
+    empty_project.add("st", {"small": (20, 300, 384)})
+    empty_project.add("npda-pgd", {"small": (30, 160, 168)})
+    line = verdict(empty_project, difference("npda-pgd", "st", "autoattack", at_most=0.0), suite="small")
+    assert line["reason"].startswith("npda-pgd − st, apgd: −54.00 [")
 
 
 def test_one_missing_run_leaves_a_claim_about_all_open_unless_another_refutes_it(project):

@@ -82,7 +82,7 @@ def test_several_seeds_reach_every_claim(empty_project):
     assert len(here) > 10
     assert {line["seeds"] for line in here if line["value_points"] == line["value_points"]} == {3}
     assert not [line["reason"] for line in here if "not run" in line["reason"]]
-    assert sum(line["verdict"].startswith("direction") for line in here) > 8
+    assert sum(line["verdict"].startswith("direction") for line in here) > 7
 
 
 def test_the_sentences_whose_point_is_how_much_are_left_open_on_a_stand_in(empty_project):

@@ -1,7 +1,7 @@
 """What decides a condition: the numbers a paper prints, or the artefacts of this project in one suite."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -33,7 +33,10 @@ class Unknown(Exception):
 
 @dataclass(frozen=True)
 class Estimate:
-    """A quantity in points with its interval. `n`: images; `seeds`: how many; `p`: McNemar's exact test."""
+    """A quantity in points with its interval. `n`: images; `seeds`: how many; `p`: McNemar's exact test.
+
+    `attack`: whose errors they are, by its name in the suite.
+    """
 
     value: float
     low: float
@@ -41,6 +44,7 @@ class Estimate:
     n: int | None = None
     seeds: int | None = None
     p: float | None = None
+    attack: str = ""
 
 
 class Evidence(Protocol):
@@ -146,11 +150,13 @@ class Measured:
         extremes = float(weights[weights < 0].sum()), float(weights[weights > 0].sum())
         over_images = paired_interval(contrasts.mean(axis=1), *extremes, confidence)
         n = len(contrasts)
+        called = self._attack(condition.error)
         if len(seeds) > 1:
-            return _over_seeds(list(contrasts.mean(axis=0)), over_images, n, confidence)
+            found = _over_seeds(list(contrasts.mean(axis=0)), over_images, n, confidence)
+            return replace(found, attack=called)
         pair = sorted(weights) == [-1.0, 1.0]
         p = mcnemar(*fell[:, 0].T).p if pair else None
-        return _in_points(over_images, n, p)
+        return replace(_in_points(over_images, n, p), attack=called)
 
     def _helpless(self, fell: np.ndarray, name: str) -> bool:
         """Whether every model is wrong at least as often as a guess: then there is no comparing.

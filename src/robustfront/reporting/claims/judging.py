@@ -215,7 +215,9 @@ def _risky(condition: Contrast | Change, truth: bool, estimate: Estimate) -> lis
 
 def _in_words(condition: Contrast | Change, estimate: Estimate) -> str:
     """`npda-pgd − st, clean: +0.75 [−1.20, +2.70] points, n = 400; at most 1.35`."""
-    what = f"{condition.label}, {condition.error}" if isinstance(condition, Contrast) else condition.label
+    what = condition.label
+    if isinstance(condition, Contrast):
+        what += f", {estimate.attack or condition.error}"
     interval = f" [{signed(estimate.low)}, {signed(estimate.high)}]" if estimate.low < estimate.high else ""
     parts = [f"{what}: {signed(estimate.value)}{interval} points"]
     parts += [f"n = {estimate.n}"] if estimate.n is not None else []
