@@ -144,7 +144,11 @@ class _Resolver:
             params=validate(entry.method.Params, layers, source=self.source, known=RunEntry.model_fields),
             model=self._model(run),
             training=self._overridden(
-                getattr(self.scale.training, entry.method.budget), "training", run, f".{entry.method.budget}"
+                Training,
+                getattr(self.scale.training, entry.method.budget),
+                "training",
+                run,
+                f".{entry.method.budget}",
             ),
             init=run.entry.init,
         )
@@ -159,20 +163,16 @@ class _Resolver:
 
         `pretrained` is for runs that start from no other.
         """
-        model, layers = self.scale.model, [layer.at("model") for layer in run.layers]
-        if any(layer.data.get("arch", model.arch) != model.arch for layer in layers):
-            model = validate(NetworkConfig, layers, source=self.source)
-        else:
-            model = self._overridden(model, "model", run)
+        model = self._overridden(NetworkConfig, self.scale.model, "model", run)
         return model if run.entry.init is None else model.from_scratch
 
-    def _overridden(self, base: M, key: str, run: NamedRun, part: str = "") -> M:
-        """The scale's `key` with what the run says differs."""
+    def _overridden(self, kind: type[M], base: M, key: str, run: NamedRun, part: str = "") -> M:
+        """The scale's `key`, of type `kind`, with what the run says differs."""
         layers = [layer.at(key) for layer in run.layers]
         if not any(layer.data for layer in layers):
             return base
         scale = Layer(f"{self.where}.{key}{part}", base.model_dump())
-        return validate(type(base), [scale, *layers], source=self.source)
+        return validate(kind, [scale, *layers], source=self.source)
 
     def _error(self, run: NamedRun, key: str, problem: str) -> ConfigError:
         return ConfigError(f"{place(run.layers, (key,), self.source)}: {problem}")
