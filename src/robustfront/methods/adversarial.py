@@ -30,7 +30,7 @@ class AdversarialTraining(Method):
 
     @classmethod
     def units(cls, params: Any) -> float:
-        return parts.generation_units(cls.generator, params.attack.steps) + parts.OUTER_UNITS[cls.loss]
+        return parts.generation_units(cls.generator, params.attack.steps) + parts.outer_units(cls.loss)
 
     def craft(self, x: Tensor, y: Tensor, at: Moment) -> Tensor:
         return parts.generate(

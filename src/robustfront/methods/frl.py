@@ -50,7 +50,7 @@ class FRL(ClassBalanced):
 
     @classmethod
     def units(cls, params: Any) -> float:
-        return parts.generation_units("trades", params.attack.steps) + parts.OUTER_UNITS["trades"]
+        return parts.generation_units("trades", params.attack.steps) + parts.outer_units("trades")
 
     def _apply_multipliers(self) -> None:
         super()._apply_multipliers()

@@ -88,10 +88,9 @@ def _cost(plan: Plan, run: PlannedRun) -> Cost:
     params = restored(method.Params, config.params)
     judging = 1 + (2 * validation.attack.steps * validation.attack.restarts if validation.attack else 0)
     per_validation_image = judging / validation.every + method.validation_units(params)
-    epoch = (
-        train * method.replays(params) * method.units(params)
-        + dataset.splits.validation * per_validation_image
-    )
+    step, epoch = method.units(params), None
+    if step is not None:
+        epoch = train * method.replays(params) * step + dataset.splits.validation * per_validation_image
     evaluation = _total(
         evaluation_units(wanted, split_images(dataset, wanted.split) or 0)
         for wanted in plan.evaluations[run.id].values()
@@ -101,7 +100,9 @@ def _cost(plan: Plan, run: PlannedRun) -> Cost:
     second = plan.throughput.gflops * 1e9
     return Cost(
         run,
-        train_seconds=None if forward is None else training.epochs * epoch * forward / second,
+        train_seconds=None
+        if forward is None or epoch is None
+        else training.epochs * epoch * forward / second,
         evaluation_seconds=None if forward is None or evaluation is None else evaluation * forward / second,
         memory_bytes=None
         if kept is None or weights is None

@@ -1,7 +1,6 @@
 """The runs of a scale before they are given a data set and a seed: method, parameters, model and budget."""
 
 import itertools
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -10,6 +9,7 @@ from robustfront.config.experiment import Experiment
 from robustfront.config.layers import Layer, place
 from robustfront.config.networks import NetworkConfig
 from robustfront.config.params import Params
+from robustfront.config.quantities import path_part
 from robustfront.config.runs import NamedRun, RunEntry
 from robustfront.config.schema import Config, Training
 from robustfront.config.starts import Home, home
@@ -38,8 +38,8 @@ class Recipe:
 
     @property
     def label(self) -> str:
-        """The readable part of the run's id: only what is safe in a path and as a Snakemake wildcard."""
-        return re.sub(r"[^A-Za-z0-9._-]+", "", self.method.label(self.params))[:80]
+        """The readable part of the run's id."""
+        return path_part(self.method.label(self.params))
 
 
 class Recipes:
