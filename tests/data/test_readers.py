@@ -14,7 +14,7 @@ from scipy.io import savemat
 from robustfront.config.datasets import Dataset, datasets
 from robustfront.config.registry import resolve
 from robustfront.data import pickles, readers
-from robustfront.data.readers import cifar10
+from robustfront.data.readers import Part, Raw, cifar10
 from robustfront.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -438,3 +438,32 @@ def test_each_source_has_a_reader_in_a_file_of_its_own() -> None:
     found = {name: resolve(kind.read_by, kind).__module__ for name, kind in datasets.entries.items()}
     assert found == {name: f"robustfront.data.readers.{name}" for name in found}
     assert {"cifar10", "digits", "mnist", "npz", "svhn"} <= found.keys()
+
+
+class Unchecked(Dataset):
+    """Of a user whose reader checks nothing."""
+
+    read_by = "unchecked"
+    source: str = "unchecked"
+
+
+def unchecked(dataset, files) -> Raw:
+    return Raw(Part(**np.load(files["own.npz"])), None)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((2, 1, 4, 4), np.float32), "dataset images: images are float32; expected uint8"),
+        (
+            np.zeros((2, 4, 4), np.uint8),
+            r"dataset images: images have shape \(2, 4, 4\); expected \(N, C, H, W\)",
+        ),
+    ],
+)
+def test_what_any_reader_returns_is_checked(images, message, tmp_path) -> None:
+    np.savez(tmp_path / "own.npz", images=images, labels=np.array([0, 1]))
+    normalisation = {"mean": [0.5], "std": [0.5]}
+    dataset = Unchecked(name="images", splits={"validation": 1}, normalisation=normalisation)
+    with pytest.raises(DataError, match=message):
+        readers.read(dataset, {"own.npz": tmp_path / "own.npz"})

@@ -26,15 +26,21 @@ class Raw(NamedTuple):
 
 
 def read(dataset: Dataset, files: Mapping[str, Path]) -> Raw:
-    """The images of a data set from its files by name, by the function that its source names."""
+    """The images of a data set from its files by name, by the function that its source names.
+
+    DataError for images or labels that cannot be stored, whatever that function checked.
+    """
     found: Raw = resolve(dataset.read_by, type(dataset))(dataset, files)
-    return found
+    (train, test), where = found, f"dataset {dataset.name}"
+    return Raw(part_of(*train, where), None if test is None else part_of(*test, where))
 
 
 def part_of(images: np.ndarray, labels: np.ndarray, where: str | Path) -> Part:
-    """Both arrays, checked: uint8 images, integer labels that are not negative, as many of each."""
+    """Both, checked: uint8 images (N, C, H, W), integer labels that are not negative, as many of each."""
     if images.dtype != np.uint8:
         raise DataError(f"{where}: images are {images.dtype}; expected uint8 values 0..255")
+    if images.ndim != 4:
+        raise DataError(f"{where}: images have shape {images.shape}; expected (N, C, H, W)")
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise DataError(f"{where}: labels are {labels.dtype} {labels.shape}; expected integers of shape (N,)")
     if len(images) != len(labels) or not images.size:
