@@ -37,6 +37,15 @@ class Params(Config):
 class Mine(Method):
     Params = Params
 """
+OPTIMISER = """
+from typing import ClassVar, Literal
+from robustfront.config.optimizers import OptimizerConfig, optimizers
+
+@optimizers.register
+class Mine(OptimizerConfig):
+    built_by: ClassVar[str] = "package.module:Mine"
+    kind: Literal["mine"] = "mine"
+"""
 SUITE = {"mine": {"threat": {"eps": 0.1}, "attacks": {"mine": {"kind": "mine"}}}}
 
 
@@ -126,3 +135,17 @@ def test_a_generator_or_loss_that_there_is_not_is_refused(tmp_path) -> None:
         with pytest.raises(ConfigError) as found:
             render(load_plan(path), tmp_path / "results")
         assert message in str(found.value)
+
+
+def test_a_schedule_cannot_move_the_momentum_of_an_optimiser_that_has_none(tmp_path) -> None:
+    edits: dict[str, object] = {"defaults/training/standard/optimizer": {"kind": "mine", "lr": 0.1}}
+    load_plan(_project(tmp_path, OPTIMISER, **edits))
+    for schedule in (
+        {"kind": "knots", "lr": [[0, 1]], "momentum": [[0, 0.9]]},
+        {"kind": "one-cycle", "momentum": [0.9, 0.8]},
+    ):
+        path = _project(tmp_path, OPTIMISER, **(edits | {"defaults/training/standard/schedule": schedule}))
+        assert complaint(path) == (
+            "defaults.training.standard: schedule: moves the momentum, and optimizer 'mine' has no field "
+            "`momentum`"
+        )

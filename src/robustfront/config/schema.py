@@ -20,7 +20,7 @@ from robustfront.config.quantities import (
     ProperFraction,
     Seed,
 )
-from robustfront.config.schedules import Schedule
+from robustfront.config.schedules import Position, Schedule
 
 
 # ------------------------------------------------------------------------------- attacks and threats
@@ -101,6 +101,15 @@ class Training(Config):
     drop_last: Flag = added(
         False, before=False, description="leave out an epoch's last images where they do not fill a batch"
     )
+
+    @model_validator(mode="after")
+    def momentum_that_is_moved_exists(self) -> "Training":
+        has_none = "momentum" not in type(self.optimizer).model_fields
+        if has_none and self.schedule.momentum_at(Position(0, self.epochs, 1)) is not None:
+            raise ValueError(
+                f"schedule: moves the momentum, and optimizer '{self.optimizer.kind}' has no field `momentum`"
+            )
+        return self
 
     def batches(self, images: int) -> int:
         """How many an epoch of so many images has."""
