@@ -12,7 +12,7 @@ from robustfront.config.datasets import Dataset
 from robustfront.config.datasets.cifar10 import CIFAR10
 from robustfront.config.datasets.npz import NPZ
 from robustfront.config.images import Normalisation, Splits
-from robustfront.data.readers import CIFAR_ARCHIVE, CIFAR_TEST, CIFAR_TRAIN, Part, read
+from robustfront.data.readers import Part, cifar10, read
 
 ROOT = Path(__file__).resolve().parents[1]
 BATCHES = "cifar-10-batches-py"
@@ -34,8 +34,8 @@ def load(folder: Path | None, count: int) -> tuple[Tensor, Tensor, str]:
         files = {
             path.name: path
             for path in (
-                place / CIFAR_ARCHIVE,
-                *(place / BATCHES / name for name in (*CIFAR_TRAIN, CIFAR_TEST)),
+                place / cifar10.ARCHIVE,
+                *(place / BATCHES / name for name in (*cifar10.TRAIN, cifar10.TEST)),
             )
             if path.is_file()
         }
@@ -45,7 +45,7 @@ def load(folder: Path | None, count: int) -> tuple[Tensor, Tensor, str]:
             return torch.from_numpy(images), torch.from_numpy(labels), "CIFAR-10 training images"
     if folder:
         raise SystemExit(
-            f"{folder}: holds neither {CIFAR_ARCHIVE} nor {BATCHES}/; leave --images out for noise"
+            f"{folder}: holds neither {cifar10.ARCHIVE} nor {BATCHES}/; leave --images out for noise"
         )
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (count, 3, 32, 32), dtype=torch.uint8, generator=generator)

@@ -8,7 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from robustfront import attacks, losses
 from robustfront.attacks import Ball, frozen, input_gradient, iterates, objectives, pgd, until_fallen
-from robustfront.attacks.draws import ByPosition
+from robustfront.attacks.draws import ByPosition, PartGenerator
 from robustfront.config.schema import Ascent, Threat
 from robustfront.errors import ConfigError
 from toy_models import Convolutional, random_images, random_linear
@@ -419,3 +419,22 @@ def test_an_objective_of_the_whole_batch_is_ascended_and_refuses_restarts(
     assert nuclear(convolutional(x_adv), y) > 2 * nuclear(convolutional(start), y)
     with pytest.raises(ConfigError, match="cannot rank restarts"):
         pgd(convolutional, x, y, ball, ascent(restarts=2), objective=nuclear, generator=generator())
+
+
+def test_an_objective_of_the_whole_batch_is_refused_for_a_part_of_it(convolutional) -> None:
+    x, y = labelled(4)
+    ball, settings = ball_of(convolutional), ascent(steps=1)
+
+    def sum_of_logits(logits: Tensor, labels: Tensor) -> Tensor:
+        return logits.sum()
+
+    def attacked(rows: slice) -> Tensor:
+        drawing = PartGenerator().take(rows, 4)
+        return pgd(
+            convolutional, x[rows], y[rows], ball, settings, objective=sum_of_logits, generator=drawing
+        )
+
+    assert attacked(slice(0, 4)).shape == x.shape
+    for rows in (slice(0, 2), slice(1, 4)):
+        with pytest.raises(ConfigError, match=r"was given a part of one: .* `per_image = False`"):
+            attacked(rows)

@@ -43,15 +43,6 @@ def _kinds_agree(*trees: object) -> bool:
     return all(_kinds_agree(*[tree[key] for tree in mappings if key in tree]) for key in keys)
 
 
-def test_a_mapping_of_another_kind_replaces_instead_of_merging() -> None:
-    step = {"kind": "step", "milestones": [0.5]}
-    assert merge({"schedule": step}, {"schedule": {"kind": "cosine"}}) == {"schedule": {"kind": "cosine"}}
-    assert merge({"model": {"arch": "a", "width": 1}}, {"model": {"arch": "b"}}) == {"model": {"arch": "b"}}
-    same = merge({"schedule": step}, {"schedule": {"kind": "step", "factor": 0.2}})
-    assert same == {"schedule": step | {"factor": 0.2}}
-    assert merge({"schedule": step}, {"schedule": {"factor": 0.2}}) == {"schedule": step | {"factor": 0.2}}
-
-
 def test_a_key_is_named_where_the_uppermost_layer_has_it() -> None:
     layers = [
         Layer("defaults", {"model": {"width": 4, "depth": 10}, "seeds": [0, 1]}),

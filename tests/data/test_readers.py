@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from robustfront.config.datasets import Dataset
+from robustfront.config.datasets import Dataset, datasets
+from robustfront.config.registry import resolve
 from robustfront.data import pickles, readers
+from robustfront.data.readers import Part, Raw, cifar10
 from robustfront.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -130,7 +132,7 @@ def test_damaged_or_foreign_pickles_are_a_data_error(content):
 # ------------------------------------------------------------------------------------------- CIFAR-10
 def batches(write=python2_batch, count: int = 4) -> tuple[dict[str, bytes], np.ndarray, list[int]]:
     data, contents, labels = [], {}, []
-    for name in (*readers.CIFAR_TRAIN, readers.CIFAR_TEST):
+    for name in (*cifar10.TRAIN, cifar10.TEST):
         data.append(rows(count))
         labels.append(RNG.integers(0, 10, count).tolist())
         contents[name] = write(data[-1], labels[-1])
@@ -139,7 +141,7 @@ def batches(write=python2_batch, count: int = 4) -> tuple[dict[str, bytes], np.n
 
 def test_cifar_archive_and_unpacked_files_give_the_same_images_in_order(tmp_path):
     contents, images, labels = batches()
-    archive = tmp_path / readers.CIFAR_ARCHIVE
+    archive = tmp_path / cifar10.ARCHIVE
     # the archive's own order does not matter
     write_archive(archive, {f"cifar-10-batches-py/{name}": contents[name] for name in sorted(contents)[::-1]})
     for name, content in contents.items():
@@ -160,7 +162,7 @@ def test_nothing_of_an_archive_reaches_the_disk(tmp_path, monkeypatch):
     folder = tmp_path / "a" / "b"
     folder.mkdir(parents=True)
     monkeypatch.chdir(folder)
-    archive = folder / readers.CIFAR_ARCHIVE
+    archive = folder / cifar10.ARCHIVE
     members = {f"../../{name}": content for name, content in contents.items()}
     write_archive(archive, members | {"../../../evil": b"x", "/tmp/robustfront-evil": b"x"})
     raw = readers.read(config("cifar10", 3), {archive.name: archive})
@@ -172,9 +174,9 @@ def test_nothing_of_an_archive_reaches_the_disk(tmp_path, monkeypatch):
 def test_a_link_in_an_archive_is_not_followed(tmp_path):
     contents, _, _ = batches()
     (tmp_path / "secret").write_bytes(contents["data_batch_5"])
-    archive = tmp_path / readers.CIFAR_ARCHIVE
+    archive = tmp_path / cifar10.ARCHIVE
     with tarfile.open(archive, "w:gz") as tar:
-        for name in readers.CIFAR_TRAIN[:4]:
+        for name in cifar10.TRAIN[:4]:
             info = tarfile.TarInfo(name)
             info.size = len(contents[name])
             tar.addfile(info, io.BytesIO(contents[name]))
@@ -187,7 +189,7 @@ def test_a_link_in_an_archive_is_not_followed(tmp_path):
 
 def test_a_malicious_batch_in_an_archive_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    archive = tmp_path / readers.CIFAR_ARCHIVE
+    archive = tmp_path / cifar10.ARCHIVE
     write_archive(
         archive, {"cifar-10-batches-py/data_batch_1": pickle.dumps(Calls(os.system, "touch executed"))}
     )
@@ -198,7 +200,7 @@ def test_a_malicious_batch_in_an_archive_is_refused(tmp_path, monkeypatch):
 
 def test_a_truncated_archive_is_a_data_error(tmp_path):
     contents, _, _ = batches()
-    archive = tmp_path / readers.CIFAR_ARCHIVE
+    archive = tmp_path / cifar10.ARCHIVE
     write_archive(archive, contents)
     archive.write_bytes(archive.read_bytes()[:20_000])
     with pytest.raises(DataError, match=r"cifar-10-python\.tar\.gz: damaged archive"):
@@ -217,7 +219,7 @@ def test_a_truncated_archive_is_a_data_error(tmp_path):
 )
 def test_a_batch_that_is_not_cifar_is_a_data_error(data, labels, message, tmp_path):
     files = {}
-    for name in readers.CIFAR_TRAIN:
+    for name in cifar10.TRAIN:
         files[name] = tmp_path / name
         files[name].write_bytes(python3_batch(data, labels))
     with pytest.raises(DataError, match=message):
@@ -226,7 +228,7 @@ def test_a_batch_that_is_not_cifar_is_a_data_error(data, labels, message, tmp_pa
 
 def test_real_cifar10_has_the_known_labels_and_statistics(unpacked, shared_data):
     folder = unpacked / "cifar-10-batches-py"
-    names = (*readers.CIFAR_TRAIN, readers.CIFAR_TEST)
+    names = (*cifar10.TRAIN, cifar10.TEST)
     raw = readers.read(config("cifar10", 3), {name: folder / name for name in names})
     images, labels = raw.train
     assert images.shape == (50_000, 3, 32, 32)
@@ -430,3 +432,38 @@ def test_a_bare_npy_file_is_a_data_error(tmp_path):
         np.save(file, np.zeros(3))
     with pytest.raises(DataError, match=r"own\.npz: not a \.npz"):
         readers.read(config("npz", 3), {"own.npz": tmp_path / "own.npz"})
+
+
+def test_each_source_has_a_reader_in_a_file_of_its_own() -> None:
+    found = {name: resolve(kind.read_by, kind).__module__ for name, kind in datasets.entries.items()}
+    assert found == {name: f"robustfront.data.readers.{name}" for name in found}
+    assert {"cifar10", "digits", "mnist", "npz", "svhn"} <= found.keys()
+
+
+class Unchecked(Dataset):
+    """Of a user whose reader checks nothing."""
+
+    read_by = "unchecked"
+    source: str = "unchecked"
+
+
+def unchecked(dataset, files) -> Raw:
+    return Raw(Part(**np.load(files["own.npz"])), None)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((2, 1, 4, 4), np.float32), "dataset images: images are float32; expected uint8"),
+        (
+            np.zeros((2, 4, 4), np.uint8),
+            r"dataset images: images have shape \(2, 4, 4\); expected \(N, C, H, W\)",
+        ),
+    ],
+)
+def test_what_any_reader_returns_is_checked(images, message, tmp_path) -> None:
+    np.savez(tmp_path / "own.npz", images=images, labels=np.array([0, 1]))
+    normalisation = {"mean": [0.5], "std": [0.5]}
+    dataset = Unchecked(name="images", splits={"validation": 1}, normalisation=normalisation)
+    with pytest.raises(DataError, match=message):
+        readers.read(dataset, {"own.npz": tmp_path / "own.npz"})

@@ -12,7 +12,7 @@ from documented import write_examples
 import study_files
 from robustfront.config.extensions import extend, load_file
 from robustfront.config.images import Normalisation
-from robustfront.config.networks import NetworkConfig
+from robustfront.config.networks import NetworkConfig, networks
 from robustfront.errors import ConfigError
 from robustfront.models import Classifier, build
 from robustfront.models.logits_only import LogitsOnly
@@ -120,9 +120,58 @@ def test_a_class_that_says_too_little_is_refused_when_it_is_read(said, instead, 
 def test_a_builder_that_is_not_there_is_named(tmp_path) -> None:
     (tmp_path / "zoo.py").write_text(IN_ONE_FILE.replace('"build"', '".absent:build"').replace("zoo", "gone"))
     load_file(tmp_path / "zoo.py")
-    config = NetworkConfig.model_validate({"arch": "gone"})
-    with pytest.raises(ConfigError, match="not a Python file"):
+    config = networks["gone"]()
+    with pytest.raises(ConfigError, match=r"zoo\.py: Zoo names '.absent:build': not a Python file"):
         build(config, channels=1, classes=3, normalisation=NORMALISATION)
+
+
+BUILT = """
+from robustfront.models.conditional import Conditional
+
+class build(Conditional):
+    usual = 0.3
+    def __init__(self, config, *, channels, classes, normalisation):
+        super().__init__(normalisation)
+        self.norm = torch.nn.BatchNorm1d(64)
+        self.head = torch.nn.Linear(64, classes)
+    def features_given(self, x, condition):
+        return condition[:, None] * self.norm(self.normalise(x).flatten(1))
+"""
+CONDITIONAL = IN_ONE_FILE.partition("def build")[0] + BUILT
+USUAL = "feature_count(self) -> int:\n        return 0"
+TOLD = CONDITIONAL.replace(USUAL, "usual(self):\n        return 0.3")
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (IN_ONE_FILE.replace("return LogitsOnly", "return layers\n    LogitsOnly"), "is of type Sequential"),
+        (IN_ONE_FILE.replace("classes=classes", "classes=7"), "has 7 logits where there are 3 classes"),
+        (
+            TOLD.replace("BatchNorm1d(64)", "BatchNorm1d(64, track_running_stats=False)"),
+            "batch norm 'norm' keeps no",
+        ),
+        (CONDITIONAL, "takes 0.3 to be the usual condition where `usual` of its config is None"),
+        (TOLD.replace("return 0.3", "return 0.4"), "takes 0.3 to be .* config is 0.4"),
+        (IN_ONE_FILE.replace(USUAL, "usual(self):\n        return 0.3"), "takes None to be .* config is 0.3"),
+    ],
+)
+def test_a_network_that_is_not_what_its_config_says_is_refused(source, message, tmp_path) -> None:
+    (tmp_path / "zoo.py").write_text(source)
+    load_file(tmp_path / "zoo.py")
+    config = NetworkConfig.model_validate({"arch": "zoo"})
+    with pytest.raises(ConfigError, match=f"network 'zoo', built by 'build': {message}"):
+        build(config, channels=1, classes=3, normalisation=NORMALISATION)
+
+
+def test_a_conditional_network_in_one_file_is_built(tmp_path) -> None:
+    (tmp_path / "zoo.py").write_text(TOLD)
+    load_file(tmp_path / "zoo.py")
+    config = NetworkConfig.model_validate({"arch": "zoo"})
+    network = build(config, channels=1, classes=3, normalisation=NORMALISATION).eval()
+    x = torch.rand(2, 1, 8, 8)
+    assert torch.equal(network(x), network.given(config.usual)(x))
+    assert not torch.equal(network(x), network.given(1.0)(x))
 
 
 def test_only_networks_that_say_so_fold() -> None:

@@ -85,7 +85,7 @@ def test_runs_on_own_images_are_shown_without_numbers(shown: Any) -> None:
     rows, totals = shown(**{"datasets/digits": tree()["datasets"]["digits"] | own})
     assert (rows["st"]["train"], rows["st"]["evaluate"]) == ("?", "?")
     assert "memory: ? for the largest job" in totals
-    assert totals.endswith("not estimated: 6 run(s) on images or of networks of your own")
+    assert totals.endswith("not estimated: 6 run(s) on images, of networks or by methods of your own")
 
 
 def test_a_run_needed_by_others_alone_and_shared_names_are_marked(shown: Any) -> None:

@@ -1,7 +1,10 @@
 import csv
 import math
 
-from robustfront.training.history import COLUMNS, not_finite, write_history
+import torch
+
+from robustfront.methods.base import Losses
+from robustfront.training.history import COLUMNS, EpochSums, not_finite, write_history
 
 
 def test_file_has_the_agreed_columns_first_then_those_of_the_method(tmp_path) -> None:
@@ -31,3 +34,9 @@ def test_columns_are_the_documented_ones(project) -> None:
 def test_columns_that_are_no_finite_numbers_are_named() -> None:
     row = {"epoch": 1, "a": math.nan, "b": -math.inf, "c": 0.0}
     assert not_finite(row) == ["a", "b"]
+
+
+def test_the_loss_is_that_of_the_step_whatever_its_parts_are_called() -> None:
+    sums = EpochSums()
+    sums.add(Losses({"loss": torch.tensor(1.0), "penalty": torch.tensor(2.0)}), torch.zeros(4))
+    assert sums.means(4) == {"train_loss": 3.0, "train_penalty": 2.0}

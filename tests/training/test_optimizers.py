@@ -113,7 +113,10 @@ def test_rates_of_groups_are_multiples_and_the_first_pattern_counts() -> None:
 
 
 def test_a_pattern_that_fits_nothing_is_a_mistake() -> None:
-    with pytest.raises(ConfigError, match=r"training\.optimizer\.groups: no parameter is called 'haed\.\*'"):
+    with pytest.raises(
+        ConfigError,
+        match=r"training\.optimizer\.groups: no parameter is called 'haed\.\*' \(known: head\.bias",
+    ):
         optimizer_of(network(), SGD(lr=1.0, groups={"haed.*": 0.1}))
 
 

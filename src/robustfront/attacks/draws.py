@@ -33,6 +33,11 @@ class PartGenerator(torch.Generator):
         self.rows, self.batch = rows, batch
         return self
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the tensors drawn for are not all of the batch."""
+        return self.rows is not None and len(range(self.batch)[self.rows]) < self.batch
+
 
 class ByPosition:
     """Draws for the images at `positions` of a split, int64 (B,), whatever else is in the batch.

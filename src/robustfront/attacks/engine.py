@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from robustfront import losses
 from robustfront.attacks import objectives
 from robustfront.attacks.ball import Ball
-from robustfront.attacks.draws import ByPosition, Source
+from robustfront.attacks.draws import ByPosition, PartGenerator, Source
 from robustfront.attacks.objectives import Objective
 from robustfront.config.schema import Ascent
 from robustfront.errors import ConfigError
@@ -58,7 +58,8 @@ def pgd(
     The ascent begins at `start`, if given, instead of where `ascent` says. `at_step(step)` gives the network
     and the objective of a step (from 0) where they are not `model` and `objective`. An objective may also be
     one number for the whole batch. ConfigError for restarts of either an ascent from `start` or such an
-    objective: they would all be the same, or could not be ranked image by image.
+    objective: they would all be the same, or could not be ranked image by image. Also for such an objective
+    of a part of a batch.
     """
     if start is not None and ascent.restarts > 1:
         raise ConfigError("an attack from a given image has no restarts: set attack.restarts to 1")
@@ -146,6 +147,8 @@ def iterates(
     yield x_adv
     for step in range(ascent.steps):
         network, ascended = at_step(step) if at_step else (model, objective)
+        if isinstance(generator, PartGenerator) and generator.is_cut:
+            ascended = _image_by_image(ascended)
         if step == 0 and first is not None:
             with torch.autocast(x.device.type, enabled=False):
                 gradient = input_gradient(first, x_adv, labels, ascended, feature_gradient)
@@ -180,6 +183,21 @@ def input_gradient(
                 logits = model.head(features)
         with no_autocast:  # the backward pass takes its types from the forward pass, not from autocast anew
             return torch.autograd.grad(objective(logits, labels).sum(), x)[0]
+
+
+def _image_by_image(objective: Objective) -> Objective:
+    """The objective, of which a part of a batch is enough. ConfigError where it is not."""
+
+    def of_part(logits: Tensor, labels: Tensor) -> Tensor:
+        value = objective(logits, labels)
+        if value.ndim == 0:
+            raise ConfigError(
+                "an objective of the whole batch was given a part of one: the method has to say "
+                "`per_image = False`"
+            )
+        return value
+
+    return of_part
 
 
 @torch.no_grad()

@@ -16,6 +16,9 @@ from robustfront.errors import ConfigError
 GROUP = "robustfront.extensions"
 """Entry points by which an installed package names its modules."""
 
+EXTENSION = "robustfront_extension_"
+"""How the modules of users' files are called, before a hash of where the file lies."""
+
 
 def extend(files: Iterable[Path] = ()) -> None:
     """Reads the modules of installed packages, then the user's files, each anew.
@@ -39,7 +42,7 @@ def installed() -> tuple[EntryPoint, ...]:
 
 def load_file(path: Path, *, again: bool = True) -> ModuleType:
     """The module in a file, read anew unless not wanted `again`. ConfigError if it is no Python file."""
-    name = f"robustfront_extension_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    name = f"{EXTENSION}{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
     if not again and name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

@@ -12,6 +12,7 @@ from typing import Any
 from robustfront.config.analyses import Analysis
 from robustfront.config.evaluations import Evaluation
 from robustfront.config.lasting import Config, content, restored
+from robustfront.config.quantities import path_part
 from robustfront.config.schema import Dataset, Run
 
 __all__ = [
@@ -44,7 +45,7 @@ def evaluation_id(evaluation: Evaluation) -> str:
     decisive = content(evaluation) | {"attack": attack.identity}
     if not (attack.draws_by_batch or evaluation.whole_batches):
         del decisive["batch_size"]
-    return f"{attack.label}-{digest(decisive, 6)}"
+    return f"{path_part(attack.label)}-{digest(decisive, 6)}"
 
 
 def index_id(evaluation_ids: Iterable[str]) -> str:

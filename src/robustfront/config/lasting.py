@@ -5,11 +5,15 @@ value, which is how everything was done while there was no such field. `content`
 leaves as-before values out; `restored` puts them where a stored config has nothing.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, TypeVar
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
+
+from robustfront.errors import ConfigError
 
 C = TypeVar("C", bound="Config")
 
@@ -61,6 +65,48 @@ def restored(model: type[C], stored: Mapping[str, Any]) -> C:
     Raises pydantic's ValidationError for what never was such a config.
     """
     return model.model_validate(stored, context=_STORED)
+
+
+def require_lasting(model: type[BaseModel]) -> None:
+    """ConfigError for a field that is not always written as the same JSON, of which ids are the hash.
+
+    Defaults count, which pydantic takes as they are.
+    """
+    for name, field in model.model_fields.items():
+        types = {*_types(field.annotation)}
+        if types & {set, frozenset}:
+            problem = "is a set, which has no order to be written in; make it a tuple"
+        elif dict in types and not _keys_are_text(field.annotation):
+            problem = "has keys that are not text, as those of JSON are; make them `str`"
+        elif not field.is_required() and not _is_json(field.get_default(call_default_factory=True)):
+            problem = "has a default that cannot be written as JSON; use plain numbers, texts and tuples"
+        else:
+            for inner in types:
+                if isinstance(inner, type) and issubclass(inner, BaseModel) and inner is not model:
+                    require_lasting(inner)
+            continue
+        raise ConfigError(f"{model.__qualname__}.{name}: {problem}")
+
+
+def _types(annotation: Any) -> Iterator[Any]:
+    """All types that an annotation is made of, without their arguments."""
+    yield get_origin(annotation) or annotation
+    for argument in get_args(annotation):
+        yield from _types(argument)
+
+
+def _keys_are_text(annotation: Any) -> bool:
+    if get_origin(annotation) is dict and str not in _types(get_args(annotation)[0]):
+        return False
+    return all(_keys_are_text(argument) for argument in get_args(annotation))
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(to_jsonable_python(value), allow_nan=False)
+    except (TypeError, ValueError):  # what pydantic raises is one
+        return False
+    return True
 
 
 def _before(field: FieldInfo) -> tuple[Any, ...]:

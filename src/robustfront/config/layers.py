@@ -1,7 +1,7 @@
 """Mappings laid over one another: `defaults` under a scale, a scale under a run, a run under its sweep."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -9,25 +9,22 @@ from typing import Any
 class Layer:
     """A mapping, and the key under which the user wrote it ("" for the whole file).
 
-    `file`: where, if it is another file than the one that is being read.
+    `file`: where, if it is another file than the one that is being read. `written_in`: whether the user wrote
+    it inside the layer below, as a run's sweep.
     """
 
     where: str
     data: Mapping[str, Any]
     file: str = ""
+    written_in: bool = False
 
     def at(self, key: str) -> "Layer":
         """The layer of what stands under `key`, empty if nothing does."""
-        return Layer(dotted(self.where, key), self.data.get(key, {}), self.file)
+        return replace(self, where=dotted(self.where, key), data=self.data.get(key, {}))
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with the values of `over`; mappings are merged key by key, anything else is replaced.
-
-    A mapping of another `kind`, or `arch`, has nothing in common with the first: it replaces it.
-    """
-    if any(key in over and over[key] != base.get(key, over[key]) for key in ("kind", "arch")):
-        return dict(over)
+    """`base` with the values of `over`; mappings are merged key by key, anything else is replaced."""
     merged = dict(base)
     for key, value in over.items():
         both_mappings = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)

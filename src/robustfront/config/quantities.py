@@ -33,7 +33,8 @@ def length(value: float) -> str:
     return decimal
 
 
-def _check_name(name: str) -> str:
+def check_name(name: str) -> str:
+    """The name. ValueError if it is not safe in a path or as a Snakemake wildcard."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
         raise ValueError(
             "a name begins with a letter or digit and has up to 64 letters, digits, '.', '_' and '-'"
@@ -41,7 +42,7 @@ def _check_name(name: str) -> str:
     return name
 
 
-Name = Annotated[str, AfterValidator(_check_name)]
+Name = Annotated[str, AfterValidator(check_name)]
 """What the user calls a run, data set, suite or scale: safe in a path and as a Snakemake wildcard."""
 
 Length = Annotated[float, BeforeValidator(parse_fraction), Strict(), Field(gt=0, le=255, allow_inf_nan=False)]
@@ -59,6 +60,12 @@ Condition = Annotated[float, Strict(), Field(allow_inf_nan=False), AfterValidato
 Count = Annotated[int, Strict(), Field(ge=1, le=10**9)]
 Seed = Annotated[int, Strict(), Field(ge=0, lt=2**63)]
 """What torch and numpy both take."""
+
+
+def path_part(text: str) -> str:
+    """A label that somebody wrote, as a readable part of a path or a Snakemake wildcard."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "", text)[:80]
+
 
 E = TypeVar("E", bound=Hashable)
 

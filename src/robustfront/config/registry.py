@@ -9,7 +9,7 @@ import importlib
 import inspect
 import pkgutil
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
@@ -18,8 +18,9 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 from pydantic import ModelWrapValidatorHandler, ValidationError, ValidationInfo, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from robustfront.config.extensions import load_file
-from robustfront.config.lasting import Config
+from robustfront.config.extensions import EXTENSION, load_file
+from robustfront.config.lasting import Config, require_lasting
+from robustfront.config.quantities import check_name
 from robustfront.config.validation import UNKNOWN_KIND, did_you_mean
 from robustfront.errors import ConfigError
 
@@ -49,24 +50,35 @@ class Registry(Generic[E]):
                 for kind in map(self.class_of, (entry, self.entries[name]))
             )
             if ours != theirs:
+                first, second = map(_written_at, (self.class_of(self.entries[name]), self.class_of(entry)))
                 raise ConfigError(
-                    f"{self.what} '{name}' is defined twice: by {theirs} and by {ours}; rename one"
+                    f"{self.what} '{name}' is defined twice: by {first} and by {second}; rename one"
                 )
         self.entries[name] = entry
 
 
 class Kinds(Registry[type[K]]):
-    """The kinds of a config, by the default of the field `key`. `usual`: that of a mapping that says none."""
+    """The kinds of a config, by the default of the field `key`.
 
-    def __init__(self, what: str, key: str = "kind", usual: str | None = None) -> None:
+    `usual`: that of a mapping that says none. `reserved`: names that have a meaning already.
+    """
+
+    def __init__(
+        self, what: str, key: str = "kind", usual: str | None = None, reserved: Sequence[str] = ()
+    ) -> None:
         super().__init__(what, class_of=lambda kind: kind)
-        self.key, self.usual = key, usual
+        self.key, self.usual, self.reserved = key, usual, reserved
 
     def register(self, kind: type[K]) -> type[K]:
         """Class decorator that makes a kind known under its name.
 
-        ConfigError if it says no name, or not what the base class wants to be told (its `ClassVar`s).
+        ConfigError if it says no name or a bad one, not what the base class wants to be told (its
+        `ClassVar`s), or has a field of which no id can be made.
         """
+        if getattr(kind, "known", None) is not self:
+            raise ConfigError(
+                f"{self.what} {kind.__qualname__}: is not derived from the base class of all of them"
+            )
         field = kind.model_fields.get(self.key)
         if field is None or not isinstance(field.default, str):
             raise ConfigError(
@@ -77,6 +89,13 @@ class Kinds(Registry[type[K]]):
             for name in base.__dict__.get("__class_vars__", ()):
                 if not hasattr(kind, name):
                     raise ConfigError(f"{self.what} '{field.default}': the class must say `{name} = ...`")
+        try:
+            require_lasting(kind)
+            check_name(field.default)
+            if field.default in self.reserved:
+                raise ValueError("the name has a meaning already; choose another")
+        except (ConfigError, ValueError) as error:
+            raise ConfigError(f"{self.what} '{field.default}': {error}") from None
         self.add(field.default, kind)
         return kind
 
@@ -113,7 +132,27 @@ class Kind(Config):
         if known.key not in data:
             data = {known.key: known.usual, **data}
         found: Self = kind.model_validate(data, context=info.context)
+        if info.context is None:  # what is stored may outlive its code
+            found._require_named()
         return found
+
+    def _require_named(self) -> None:
+        """ValueError if a user's class names what is not there, as far as no import is needed to tell."""
+        said_by = type(self)
+        for place in self.named if said_by.__module__.startswith(EXTENSION) else ():
+            module, _, name = place.rpartition(":")
+            file = beside(module, said_by) if module.startswith(".") else Path(inspect.getfile(said_by))
+            if module.startswith(".") and not file.is_file():
+                raise ValueError(f"{said_by.__qualname__} names '{place}', and there is no file {file}")
+            if not module and not hasattr(sys.modules[said_by.__module__], name):
+                raise ValueError(f"{said_by.__qualname__} names '{place}', which {file} does not define")
+
+
+def _written_at(registered: type) -> str:
+    """A class, and its module or, of a user's file, that file."""
+    module = registered.__module__
+    home = inspect.getfile(registered) if module.startswith(EXTENSION) else module
+    return f"{registered.__qualname__} of {home}"
 
 
 def _unknown(known: Kinds[Any], data: Mapping[str, Any]) -> InitErrorDetails:
@@ -142,7 +181,7 @@ def resolve(place: str, said_by: type) -> Any:
     module, _, name = place.rpartition(":")
     try:
         return getattr(_module(module, said_by), name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ConfigError) as error:
         raise ConfigError(
             f"{inspect.getfile(said_by)}: {said_by.__qualname__} names '{place}': {error}"
         ) from None

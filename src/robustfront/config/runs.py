@@ -49,7 +49,7 @@ class NamedRun:
         """The keys that belong to the method."""
         own = RunEntry.model_fields
         return [
-            Layer(layer.where, {key: value for key, value in layer.data.items() if key not in own})
+            replace(layer, data={key: value for key, value in layer.data.items() if key not in own})
             for layer in self.layers
         ]
 
@@ -67,7 +67,7 @@ def expand(name: str, data: Mapping[str, Any], source: str) -> list[NamedRun]:
         chosen: dict[str, Any] = {}
         for key, value in zip(entry.sweep, values, strict=True):
             chosen = merge(chosen, _nested(key.split("."), value))
-        layers = (base, Layer(f"{where}.sweep", chosen))
+        layers = (base, Layer(f"{where}.sweep", chosen, written_in=True))
         swept = validate(RunEntry, layers, source=source)
         runs.append(NamedRun("-".join([name, *map(_word, values)]), swept, layers))
     return runs

@@ -20,7 +20,7 @@ from robustfront.config.quantities import (
     ProperFraction,
     Seed,
 )
-from robustfront.config.schedules import Schedule
+from robustfront.config.schedules import Position, Schedule
 
 
 # ------------------------------------------------------------------------------- attacks and threats
@@ -137,6 +137,15 @@ class Training(Config):
         if isinstance(self.ema, MovingAverage) and self.ema.start >= self.epochs:
             raise ValueError(
                 f"ema.start = {self.ema.start}: the average never begins, as there are {self.epochs} epochs"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def momentum_that_is_moved_exists(self) -> "Training":
+        has_none = "momentum" not in type(self.optimizer).model_fields
+        if has_none and self.schedule.momentum_at(Position(0, self.epochs, 1)) is not None:
+            raise ValueError(
+                f"schedule: moves the momentum, and optimizer '{self.optimizer.kind}' has no field `momentum`"
             )
         return self
 

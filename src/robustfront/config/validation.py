@@ -5,11 +5,13 @@ import re
 import reprlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any, NamedTuple, TypeVar, get_args, get_origin
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from robustfront.config.annotations import holds, kind_of, models_at
 from robustfront.config.layers import Layer, flatten, place
+from robustfront.config.replaced import without_replaced
 from robustfront.errors import ConfigError
 
 M = TypeVar("M", bound=BaseModel)
@@ -71,12 +73,13 @@ def chain(names: Sequence[str]) -> str:
 
 
 def validate(model: type[M], layers: Sequence[Layer], *, source: str, known: Collection[str] = ()) -> M:
-    """The layers, later ones over earlier ones, as a `model`.
+    """The layers, later ones over earlier ones, as a `model`; a mapping of another kind starts afresh.
 
     ConfigError with a line per problem, each naming file and key where it was written; `source` is the file
     of the layers that name none. `known` are keys, beside the model's own, that a misspelt one of the first
     level may have meant.
     """
+    layers = without_replaced(layers, model)
     data = flatten(layers)
     try:
         return model.model_validate(data)
@@ -128,7 +131,7 @@ def _finding(problem: Any, model: type[BaseModel], data: Any, known: Collection[
             path, shown = (*path, last), ""
             phrase = f"missing (did you mean it by {near[0]!r}?)" if near else "missing"
         case "union_tag_not_found":
-            kinds = [repr(_kind(option)) for option in _models_at(model, location, data)]
+            kinds = [repr(kind_of(option)) for option in models_at(model, location, data)]
             path, shown, phrase = (*path, "kind"), "", f"missing; must be {' or '.join(kinds)}"
         case "union_tag_invalid":
             path, shown = (*path, "kind"), describe(value["kind"])
@@ -159,66 +162,14 @@ def _one_of(expected: str, value: object) -> str:
 
 
 def _fields_at(model: type[BaseModel], location: Sequence[str | int], data: Any) -> list[str]:
-    return [name for option in _models_at(model, location, data) for name in option.model_fields]
+    return [name for option in models_at(model, location, data) for name in option.model_fields]
 
 
 def _path(location: Sequence[str | int], data: Any) -> _Path:
     """The keys and positions of a location; its other parts name branches of a union."""
     path: list[str | int] = []
     for part in location:
-        if _holds(data, part):
+        if holds(data, part):
             path.append(part)
             data = data[part]
     return tuple(path)
-
-
-def _holds(data: Any, part: str | int) -> bool:
-    return part in data if isinstance(data, Mapping) else isinstance(data, list) and isinstance(part, int)
-
-
-def _models_at(model: type[BaseModel], location: Sequence[str | int], data: Any) -> list[type[BaseModel]]:
-    """The models a location inside `model` leads to: several where a union has not been decided yet."""
-    places: list[Any] = [model]
-    for part in location:
-        if _holds(data, part):
-            places = [inner for place in places for inner in _inside(place, part, data)]
-            data = data[part]
-        else:
-            places = [
-                option for place in places for option in _models_in(place, data) if part in _tags(option)
-            ]
-    return [option for place in places for option in _models_in(place, data)]
-
-
-def _inside(annotation: Any, part: str | int, data: Any) -> list[Any]:
-    """The annotations that a key or position below the value `data` of type `annotation` may have."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        model = _meant(annotation, data)
-        return [field.annotation for key, field in model.model_fields.items() if key == part]
-    arguments = get_args(annotation)
-    if get_origin(annotation) in (dict, list, tuple):
-        return [arguments[-1 if get_origin(annotation) is dict else 0]]
-    return [inner for argument in arguments for inner in _inside(argument, part, data)]
-
-
-def _models_in(annotation: Any, data: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [_meant(annotation, data)]
-    return [found for argument in get_args(annotation) for found in _models_in(argument, data)]
-
-
-def _meant(model: type[BaseModel], data: Any) -> type[BaseModel]:
-    """The model itself or, of a base of several kinds (`registry.Kind`), the one that a mapping is of."""
-    known = model.__dict__.get("known")
-    found: type[BaseModel] | None = known.meant(data) if known and isinstance(data, Mapping) else None
-    return found or model
-
-
-def _tags(model: type[BaseModel]) -> tuple[str | None, str]:
-    """By what a location may name it among the branches of a union: its kind, or its own name."""
-    return _kind(model), model.__name__
-
-
-def _kind(model: type[BaseModel]) -> str | None:
-    field = model.model_fields.get("kind")
-    return field.default if field else None

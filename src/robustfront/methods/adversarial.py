@@ -37,7 +37,7 @@ class AdversarialTraining(Method):
     @classmethod
     def units(cls, params: Any) -> float:
         generator, loss = cls.composed(params)
-        return parts.generation_units(generator, params.attack.steps) + parts.OUTER_UNITS[loss]
+        return parts.generation_units(generator, params.attack.steps) + parts.outer_units(loss)
 
     def craft(self, x: Tensor, y: Tensor, at: Moment) -> Tensor:
         generator, _ = self.composed(self.params)

@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 from pydantic import Field
 
 from robustfront.config.images import Augmentation
+from robustfront.config.lasting import require_lasting
 from robustfront.config.registry import Registry
+from robustfront.config.runs import RunEntry
 from robustfront.config.schema import Ascent, Config, MovingAverage, Threat, Training
+from robustfront.errors import ConfigError
 from robustfront.methods.moment import Moment
 
 if TYPE_CHECKING:
@@ -125,9 +128,12 @@ class Method:
         self.model = setting.model
 
     @classmethod
-    def units(cls, params: Any) -> float:
-        """Cost of a training step per image in forward passes (a backward pass: 1 to the input, 2 to all)."""
-        raise NotImplementedError
+    def units(cls, params: Any) -> float | None:
+        """Cost of a training step per image in forward passes (a backward pass: 1 to the input, 2 to all).
+
+        None: nobody knows, and a plan shows `?`.
+        """
+        return None
 
     @classmethod
     def validation_units(cls, params: Any) -> float:
@@ -266,10 +272,20 @@ def register(
     """Class decorator that makes a `Method` known under `name`.
 
     `source` is the paper; `label(params)` gives the readable part of a run's directory name. ConfigError if
-    another class has the name; the same class again, as when its file is read twice, replaces itself.
+    another class has the name; the same class again, as when its file is read twice, replaces itself. Also if
+    the class has no `Params`, or a parameter that cannot be given or of which no id can be made.
     """
 
     def add(method: type[Method]) -> type[Method]:
+        params = getattr(method, "Params", None)
+        if not (isinstance(params, type) and issubclass(params, Config)):
+            raise ConfigError(f"method '{name}': the class must say `Params = ...`, derived from Config")
+        if taken := RunEntry.model_fields.keys() & params.model_fields.keys():
+            raise ConfigError(f"method '{name}': '{min(taken)}' is a key of every run; rename the parameter")
+        try:
+            require_lasting(params)
+        except ConfigError as error:
+            raise ConfigError(f"method '{name}': {error}") from None
         methods.add(name, Entry(name, method, source, label or (lambda params: name.replace("_", "-"))))
         return method
 

@@ -58,7 +58,7 @@ class FRL(ClassBalanced):
 
     @classmethod
     def units(cls, params: Any) -> float:
-        return parts.generation_units("trades", params.attack.steps) + parts.OUTER_UNITS["trades"]
+        return parts.generation_units("trades", params.attack.steps) + parts.outer_units("trades")
 
     @classmethod
     def ascents(cls, params: Any, judged: Threat | None) -> Mapping[str, tuple[Ascent, Threat]]:

@@ -55,7 +55,7 @@ class NPAT(Method):
 
     @classmethod
     def units(cls, params: Any) -> float:
-        return parts.generation_units(params.generator, params.attack.steps) + parts.OUTER_UNITS["trades"]
+        return parts.generation_units(params.generator, params.attack.steps) + parts.outer_units("trades")
 
     @classmethod
     def validation_units(cls, params: Any) -> float:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from robustfront import attacks, losses
+from robustfront.config.validation import did_you_mean
+from robustfront.errors import ConfigError
 from robustfront.methods.base import Losses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import torch
     from torch import Tensor
@@ -29,12 +31,24 @@ Clipped = Literal["sum", "distance"]
 """What of SCORE's loss is clipped: error and weighted distance together, or the distance alone."""
 
 OUTER_UNITS = {"ce": 3, "lse": 3, "trades": 6, "score": 6}
-"""Forward and full backward of the clean and/or adversarial batch, in forward passes."""
+"""Name of an outer loss -> `outer_units`."""
 
 
 def generation_units(generator: Generator, steps: int) -> int:
     """A forward and an input gradient per step, and one clean forward where the objective refers to it."""
+    _require_known(generator, get_args(Generator), "generator")
     return 2 * steps + (1 if generator in FROM_CLEAN else 0)
+
+
+def outer_units(loss: str) -> int:
+    """Forward and full backward of the clean and/or adversarial batch, in forward passes."""
+    _require_known(loss, OUTER_UNITS, "loss")
+    return OUTER_UNITS[loss]
+
+
+def _require_known(name: str, known: Iterable[str], what: str) -> None:
+    if name not in known:
+        raise ConfigError(f"a method says {what} = '{name}': there is no such{did_you_mean(name, known)}")
 
 
 def generate(
@@ -56,6 +70,7 @@ def generate(
     tenth of what rounding to bfloat16 does, and an ascent that begins by following rounding errors gets less
     far (on a standard model of digits, to a KL divergence 17 % smaller after 7 steps).
     """
+    _require_known(kind, get_args(Generator), "generator")
     model.train(mode == "train")
     attacked = attacks.stand_in(model, x)
     first = model if kind in FROM_CLEAN and ascent.start in ("gaussian", "sign") else None

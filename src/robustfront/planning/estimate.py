@@ -91,10 +91,11 @@ def _cost(plan: Plan, run: PlannedRun) -> Cost:
     for_method = for_selection = dataset.splits.validation
     if method.learns_from_validation(params):
         for_method, for_selection = for_selection // 2, for_selection - for_selection // 2
-    epoch = train * method.replays(params) * method.units(params)
-    epoch += for_method * method.validation_units(params)
-    judged = 1 + math.ceil(training.epochs / validation.every)  # the start, too
-    passes = training.epochs * epoch + judged * for_selection * judging
+    step, passes = method.units(params), None
+    if step is not None:
+        epoch = train * method.replays(params) * step + for_method * method.validation_units(params)
+        judged = 1 + math.ceil(training.epochs / validation.every)  # the start, too
+        passes = training.epochs * epoch + judged * for_selection * judging
     evaluation = _total(
         evaluation_units(wanted, split_images(dataset, wanted.split) or 0)
         for wanted in plan.evaluations[run.id].values()
@@ -104,7 +105,7 @@ def _cost(plan: Plan, run: PlannedRun) -> Cost:
     second = plan.throughput.gflops * 1e9
     return Cost(
         run,
-        train_seconds=None if forward is None else passes * forward / second,
+        train_seconds=None if forward is None or passes is None else passes * forward / second,
         evaluation_seconds=None if forward is None or evaluation is None else evaluation * forward / second,
         memory_bytes=None
         if kept is None or weights is None

@@ -1,7 +1,6 @@
 """The runs of a scale before they are given a data set and a seed: method, parameters, model and budget."""
 
 import itertools
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -10,6 +9,7 @@ from robustfront.config.experiment import Experiment
 from robustfront.config.layers import Layer, place
 from robustfront.config.networks import NetworkConfig
 from robustfront.config.params import Params
+from robustfront.config.quantities import path_part
 from robustfront.config.runs import NamedRun, RunEntry
 from robustfront.config.schema import Config, Training
 from robustfront.config.starts import Home, home
@@ -38,8 +38,8 @@ class Recipe:
 
     @property
     def label(self) -> str:
-        """The readable part of the run's id: only what is safe in a path and as a Snakemake wildcard."""
-        return re.sub(r"[^A-Za-z0-9._-]+", "", self.method.label(self.params))[:80]
+        """The readable part of the run's id."""
+        return path_part(self.method.label(self.params))
 
 
 class Recipes:
@@ -144,7 +144,11 @@ class _Resolver:
             params=validate(entry.method.Params, layers, source=self.source, known=RunEntry.model_fields),
             model=self._model(run),
             training=self._overridden(
-                getattr(self.scale.training, entry.method.budget), "training", run, f".{entry.method.budget}"
+                Training,
+                getattr(self.scale.training, entry.method.budget),
+                "training",
+                run,
+                f".{entry.method.budget}",
             ),
             init=run.entry.init,
         )
@@ -159,20 +163,16 @@ class _Resolver:
 
         `pretrained` is for runs that start from no other.
         """
-        model, layers = self.scale.model, [layer.at("model") for layer in run.layers]
-        if any(layer.data.get("arch", model.arch) != model.arch for layer in layers):
-            model = validate(NetworkConfig, layers, source=self.source)
-        else:
-            model = self._overridden(model, "model", run)
+        model = self._overridden(NetworkConfig, self.scale.model, "model", run)
         return model if run.entry.init is None else model.from_scratch
 
-    def _overridden(self, base: M, key: str, run: NamedRun, part: str = "") -> M:
-        """The scale's `key` with what the run says differs."""
+    def _overridden(self, kind: type[M], base: M, key: str, run: NamedRun, part: str = "") -> M:
+        """The scale's `key`, of type `kind`, with what the run says differs."""
         layers = [layer.at(key) for layer in run.layers]
         if not any(layer.data for layer in layers):
             return base
         scale = Layer(f"{self.where}.{key}{part}", base.model_dump())
-        return validate(type(base), [scale, *layers], source=self.source)
+        return validate(kind, [scale, *layers], source=self.source)
 
     def _error(self, run: NamedRun, key: str, problem: str) -> ConfigError:
         return ConfigError(f"{place(run.layers, (key,), self.source)}: {problem}")

@@ -94,7 +94,8 @@ def _totals(plan: Plan, costs: list[Cost]) -> list[str]:
         f"disk: {_size(disk)}, beside downloads",
     ]
     if len(known) < len(costs):
-        lines.append(f"not estimated: {len(costs) - len(known)} run(s) on images or of networks of your own")
+        unknown = len(costs) - len(known)
+        lines.append(f"not estimated: {unknown} run(s) on images, of networks or by methods of your own")
     return lines
 
 

@@ -41,7 +41,7 @@ class EpochSums:
     @torch.no_grad()
     def add(self, losses: Losses, labels: Tensor) -> None:
         """Adds a batch: its losses are means over the images with `labels` (B,)."""
-        for name, loss in {"loss": losses.total, **losses.parts}.items():
+        for name, loss in {**losses.parts, "loss": losses.total}.items():  # a part may be called so
             self._add(f"train_{name}", loss.double() * len(labels))
         for name, logits in (("clean", losses.clean_logits), ("adversarial", losses.adversarial_logits)):
             if logits is not None:

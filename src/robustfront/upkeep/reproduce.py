@@ -68,7 +68,8 @@ class _Original:
             first = error.errors(include_url=False)[0]
             key = ".".join(map(str, first["loc"]))
             raise ArtefactError(
-                f"{folder / MANIFEST}: config.{key}: {first['msg']}; it is of another version of robustfront"
+                f"{folder / MANIFEST}: config.{key}: {first['msg']}; it is of another version of "
+                "robustfront, or needs a file of your own, named by --extension"
             ) from None
         self.id = str(self.record["run"])
         self.record.setdefault("arithmetic", self.config.training.precision)  # there was no choice before

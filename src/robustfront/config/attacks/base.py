@@ -11,7 +11,7 @@ from robustfront.config.schema import Ascent
 FINAL = "final"
 """The outcome of an attack as a whole. Others are of what it passed on the way."""
 
-attacks: Kinds["EvaluationAttack"] = Kinds("attack")
+attacks: Kinds["EvaluationAttack"] = Kinds("attack", reserved=("clean", "masking"))
 
 
 class EvaluationAttack(Kind):

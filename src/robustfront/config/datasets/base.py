@@ -84,6 +84,10 @@ class Dataset(Kind):
     augmentation: Augmentation = CropFlip()
 
     @property
+    def named(self) -> tuple[str, ...]:
+        return (self.read_by,)
+
+    @property
     def of_the_user(self) -> bool:
         """Whether only the user has the files."""
         return self.official is None and self.come_with is None

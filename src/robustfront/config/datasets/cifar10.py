@@ -26,7 +26,7 @@ OFFICIAL = Source(
 
 @datasets.register
 class CIFAR10(Dataset):
-    read_by: ClassVar[str] = "robustfront.data.readers:read_cifar10"
+    read_by: ClassVar[str] = "robustfront.data.readers.cifar10:read"
     shape: ClassVar[Shape | None] = Shape(3, 32, 10, 50000, 10000)
     official: ClassVar[Source | None] = OFFICIAL
 

@@ -41,7 +41,7 @@ OFFICIAL = Source(
 
 @datasets.register
 class MNIST(Dataset):
-    read_by: ClassVar[str] = "robustfront.data.readers:read_mnist"
+    read_by: ClassVar[str] = "robustfront.data.readers.mnist:read"
     shape: ClassVar[Shape | None] = Shape(1, 28, 10, 60000, 10000)
     official: ClassVar[Source | None] = OFFICIAL
 

@@ -7,6 +7,6 @@ from robustfront.config.datasets.base import Dataset, datasets
 
 @datasets.register
 class NPZ(Dataset):
-    read_by: ClassVar[str] = "robustfront.data.readers:read_npz"
+    read_by: ClassVar[str] = "robustfront.data.readers.npz:read"
 
     source: Literal["npz"] = "npz"

@@ -25,7 +25,7 @@ OFFICIAL = Source(
 
 @datasets.register
 class SVHN(Dataset):
-    read_by: ClassVar[str] = "robustfront.data.readers:read_svhn"
+    read_by: ClassVar[str] = "robustfront.data.readers.svhn:read"
     shape: ClassVar[Shape | None] = Shape(3, 32, 10, 73257, 26032)
     official: ClassVar[Source | None] = OFFICIAL
 

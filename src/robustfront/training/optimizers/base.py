@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from robustfront.config.optimizers import OptimizerConfig
+from robustfront.config.validation import did_you_mean
 from robustfront.errors import ConfigError
 
 
@@ -68,7 +69,8 @@ class GroupedOptimizer:
             chosen[next(fitting, None)].append(parameter)
         for pattern, found in chosen.items():
             if pattern is not None and not found:
-                raise ConfigError(f"training.optimizer.groups: no parameter is called {pattern!r}")
+                known = did_you_mean(pattern, dict(model.named_parameters()))
+                raise ConfigError(f"training.optimizer.groups: no parameter is called {pattern!r}{known}")
             factor = 1.0 if pattern is None else patterns[pattern]
             decay = self.settings.weight_decay
             yield self._group([p for p in found if p.ndim > 1], factor, decay)
