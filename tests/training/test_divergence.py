@@ -1,10 +1,12 @@
 import math
+from typing import Any, ClassVar
 
 import pandas as pd
 import pytest
+import torch
 from small_trainings import Scripted, fit, trainer
 
-from robustfront.errors import TrainingDiverged
+from robustfront.errors import ConfigError, TrainingDiverged
 from robustfront.training import loop
 from robustfront.training.checkpoint import Checkpoint
 from robustfront.training.history import write_history
@@ -77,6 +79,19 @@ def test_a_logged_quantity_without_a_value_is_no_divergence(bad, tmp_path) -> No
     good = trainer(Logging)
     good.restore(Checkpoint.load(path, "a-run"))
     assert str(fit(good).history[2]["share"]) == str(bad)
+
+
+def test_what_a_method_logs_are_numbers_and_no_columns_of_the_loop() -> None:
+    class Logging(Scripted):
+        logged: ClassVar[dict[str, Any]] = {"share": torch.tensor(0.5)}
+
+        def diagnostics(self, at):
+            return self.logged
+
+    assert fit(trainer(Logging)).history[1]["share"] == 0.5
+    Logging.logged = {"lr": 3.0, "share": 0.5}
+    with pytest.raises(ConfigError, match=r"Logging\.diagnostics has columns of the loop: lr"):
+        fit(trainer(Logging))
 
 
 def test_a_learning_rate_far_too_high_is_told() -> None:

@@ -205,12 +205,17 @@ class Trainer:
             row["momentum"] = momentum
         self.world.add(self._sums())
         found, logged = self.sums.means(images), self.method.diagnostics(at)
+        logged = {name: float(value) for name, value in logged.items()}
         last = self.epoch + 1 == self.training.epochs
         if last or (self.epoch + 1) % self.training.validation.every == 0:
             found |= self._judged()
             self._note_best(found)
         if bad := not_finite(found):  # what a method logs may have no value
             raise self._diverged(f"{', '.join(bad)} of epoch {self.epoch + 1}")
+        if taken := (row.keys() | found.keys()) & logged.keys():
+            raise ConfigError(
+                f"{type(self.method).__name__}.diagnostics has columns of the loop: {', '.join(sorted(taken))}"
+            )
         self.history.append(row | found | logged)
         self.epoch, self.step = self.epoch + 1, 0
         self.sums = EpochSums()
