@@ -213,9 +213,8 @@ class Trainer:
         if bad := not_finite(found):  # what a method logs may have no value
             raise self._diverged(f"{', '.join(bad)} of epoch {self.epoch + 1}")
         if taken := (row.keys() | found.keys()) & logged.keys():
-            raise ConfigError(
-                f"{type(self.method).__name__}.diagnostics has columns of the loop: {', '.join(sorted(taken))}"
-            )
+            names = ", ".join(sorted(taken))
+            raise ConfigError(f"{type(self.method).__name__}.diagnostics has columns of the loop: {names}")
         self.history.append(row | found | logged)
         self.epoch, self.step = self.epoch + 1, 0
         self.sums = EpochSums()
