@@ -23,7 +23,8 @@ import yaml
 from torch import Tensor
 
 from robustfront.attacks import Ball
-from robustfront.attacks.autoattack import NORMS, Scaled, autoattack
+from robustfront.attacks.autoattack import NORMS, autoattack
+from robustfront.attacks.unit_box import Scaled
 from robustfront.config.attacks.autoattack import AutoAttackEvaluation
 from robustfront.config.identity import restored
 from robustfront.config.schema import Run, Threat

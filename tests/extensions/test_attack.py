@@ -12,7 +12,7 @@ from robustfront.planning.sources import evaluation_code
 from robustfront.reporting.wording import suite as in_words
 from small_project import Project
 
-ATTACKS = {"mi": {"kind": "mifgsm", "steps": 4}, "pgd": SUITE["attacks"]["pgd"]}
+ATTACKS = {"ni": {"kind": "nifgsm", "steps": 4}, "pgd": SUITE["attacks"]["pgd"]}
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +28,8 @@ def test_it_fells_images_inside_the_ball(project) -> None:
     run, plan = project.run("st"), project.plan
     evaluations = plan.evaluations[run.id]
     evaluate_run(run, evaluations, plan.index(run.id), project.layout, "cpu")
-    (key,) = (key for key, found in evaluations.items() if found.attack.kind == "mifgsm")
-    assert key.startswith("mifgsm-")
+    (key,) = (key for key, found in evaluations.items() if found.attack.kind == "nifgsm")
+    assert key.startswith("nifgsm-")
     rows, record = outcomes.load(project.layout.evaluation(run.id, key))
     (clean,) = (key for key, found in evaluations.items() if found.attack.kind == "clean")
     undisturbed = outcomes.record(project.layout.evaluation(run.id, clean))["outcomes"]["final"]
@@ -39,9 +39,9 @@ def test_it_fells_images_inside_the_ball(project) -> None:
 
 def test_plan_page_and_id_know_it(project) -> None:
     run, plan = project.run("st"), project.plan
-    (mine,) = (found for found in plan.evaluations[run.id].values() if found.attack.kind == "mifgsm")
+    (mine,) = (found for found in plan.evaluations[run.id].values() if found.attack.kind == "nifgsm")
     assert evaluation_units(mine, 64) == 64 * 2 * 4
-    assert "mi (steps 4, decay 1)" in in_words(plan.studies["small"].suites["mine"])
+    assert "ni (steps 4, decay 1)" in in_words(plan.studies["small"].suites["mine"])
     other = mine.model_copy(update={"attack": mine.attack.model_copy(update={"decay": 0.5})})
     assert evaluation_id(other) != evaluation_id(mine)
     smaller = mine.model_copy(update={"batch_size": 7})
@@ -57,7 +57,7 @@ def test_its_file_is_part_of_the_codes_digest(project) -> None:
             read.cache_clear()
         return {kind: evaluation_code(each, run.config.model) for kind, each in found.items()}
 
-    before, path = digests(), project.folder / "mifgsm.py"
+    before, path = digests(), project.folder / "nifgsm.py"
     path.write_text(path.read_text() + "\nMORE = 1\n")
     after = digests()
-    assert {kind for kind in before if before[kind] != after[kind]} == {"mifgsm"}
+    assert {kind for kind in before if before[kind] != after[kind]} == {"nifgsm"}

@@ -3,12 +3,7 @@
 `reference` is the authors' code, pyautoattack; `fast` and `fast-bf16` are ours, `attacks.standard`.
 docs/reproduction/autoattack.md says how they differ, docs/benchmarks/autoattack.md how they compare.
 
-Both know one radius and the box [0, 1]. A ball in normalised space has the radius eps * std_c in
-channel c, so the attack is run on z_c = a_c x_c with a_c = min(std) / std_c, where the radius is eps *
-min(std) in every channel, for linf and l2 alike. As a_c <= 1, the images, z in [0, a_c], lie inside the
-attack's box. What it tries beyond a_c is clipped by the wrapped model, f(clip(z / a, 0, 1)), and clipping
-only brings a point nearer to an image, so the threat model attacked is exactly ours. In pixel space a = 1 and
-the wrapper changes nothing.
+Both know one radius and the box [0, 1]; `unit_box` brings the ball there.
 
 pyautoattack removes the process's trace function (coverage, debuggers), reseeds torch's global generators and
 writes into the weights' gradients; none of this leaves this module.
@@ -29,14 +24,13 @@ from pyautoattack.square import SquareAttack
 from torch import Tensor, nn
 
 from robustfront.attacks.ball import Ball
-from robustfront.attacks.company import InCompany
-from robustfront.attacks.engine import Attack, Runner, frozen
+from robustfront.attacks.engine import Attack, Runner
 from robustfront.attacks.standard.bfloat16 import Bfloat16
 from robustfront.attacks.standard.ensemble import Report, standard
-from robustfront.attacks.standard.problem import Network, Problem
+from robustfront.attacks.standard.problem import Problem
+from robustfront.attacks.unit_box import Scaled, channels_last, unit_box, unwrapped
 from robustfront.config.attacks.autoattack import APGD_PARTS, AutoAttackEvaluation
 from robustfront.errors import ConfigError
-from robustfront.models.batch_norm import batch_statistics_layers
 
 if TYPE_CHECKING:
     from robustfront.models import Classifier
@@ -62,9 +56,7 @@ def autoattack(
     as the random numbers of a batch are drawn together. `report` is called as each batch of each part is
     done, by the fast engines also meanwhile.
 
-    Raises ConfigError below 4 classes (the targeted DLR loss refers to the fourth logit), for `clip:
-    normalised-unit`, and for batch norm without running statistics, unless the model is `company.InCompany`;
-    ValueError for a model in train mode.
+    Raises ConfigError below 4 classes (the targeted DLR loss refers to the fourth logit), and as `unit_box`.
     """
     if model.classes < 4:
         raise ConfigError(
@@ -87,72 +79,49 @@ def autoattack(
         else:
             search = Scaled(Bfloat16(model), wrapped.a) if attack.engine == "fast-bf16" else wrapped
             problem = Problem(
-                _channels_last(wrapped), _channels_last(search), ball.threat.norm, settings["eps"]
+                channels_last(wrapped), channels_last(search), ball.threat.norm, settings["eps"]
             )
             z_adv = standard(
                 problem, z, labels, seed=seed, batch_size=batch_size, parts=parts, run=run, report=report
             )
-        return _unwrapped(wrapped, z_adv, z, x, ball)
+        return unwrapped(wrapped, z_adv, z, x, ball)
 
 
 def square(
-    model: Classifier, x: Tensor, labels: Tensor, ball: Ball, *, queries: int, seed: int, batch_size: int
+    model: Classifier,
+    x: Tensor,
+    labels: Tensor,
+    ball: Ball,
+    *,
+    queries: int,
+    seed: int,
+    batch_size: int,
+    run: Runner = lambda attack, x, labels: attack(x, labels),
 ) -> Tensor:
     """Square Attack (Andriushchenko et al. 2020), which sees logits only; x' as in `autoattack`, for any K.
 
-    Its schedule of square sizes is compressed to the number of queries.
+    Its schedule of square sizes is compressed to the number of queries. `run` runs each batch.
     """
     with _prepared(model, ball, x) as (wrapped, z, settings):
         attack = SquareAttack(wrapped, n_queries=queries, seed=seed, resc_schedule=True, **settings)
         batches = zip(z.split(batch_size), labels.split(batch_size), strict=True)
-        z_adv = torch.cat([attack.perturb(*batch) for batch in batches])
-        return _unwrapped(wrapped, z_adv, z, x, ball)
-
-
-class Scaled(nn.Module):
-    """z -> f(clip(z / a, 0, 1)), with a (1, C, 1, 1).
-
-    The gradient passes the clip unchanged. Torch's own is 0 from the boundary on, where black and white
-    pixels lie: these could not be attacked, and pixels beyond the boundary could not come back.
-    """
-
-    def __init__(self, model: nn.Module, a: Tensor) -> None:
-        super().__init__()
-        self.model, self.a = model, a
-
-    def forward(self, z: Tensor) -> Tensor:
-        x = z / self.a
-        return self.model(x + (x.clamp(0, 1) - x).detach())
+        z_adv = torch.cat([run(attack.perturb, *batch) for batch in batches])
+        return unwrapped(wrapped, z_adv, z, x, ball)
 
 
 @contextmanager
 def _prepared(model: nn.Module, ball: Ball, x: Tensor) -> Iterator[tuple[Scaled, Tensor, dict[str, Any]]]:
-    """The wrapped model, z, and the settings every attack takes; in float32 and without side effects."""
-    if ball.threat.clip != "image":
-        raise ConfigError(
-            f"clip '{ball.threat.clip}' is beyond AutoAttack, whose box must hold the clean images: "
-            "set clip to 'image', or use 'pgd'"
-        )
-    if not isinstance(model, InCompany) and (layers := batch_statistics_layers(model)):
-        raise ConfigError(
-            f"batch norm '{layers[0]}' has no running statistics, so predictions depend on the rest of the "
-            "batch and AutoAttack means nothing: train the model with running statistics"
-        )
-    if any(module.training for module in model.modules()):
-        raise ValueError("the model is in train mode; call model.eval() before attacking it")
-    a = ball.scale.min() / ball.scale
-    wrapped = Scaled(model, a).eval()
-    radius = ball.threat.eps * ball.scale.min().item()
-    settings = {"norm": NORMS[ball.threat.norm], "eps": radius, "device": x.device}
+    """The wrapped model, z, and the settings every attack of the authors takes; without side effects."""
     logger, trace = logging.getLogger("auto-attack"), sys.gettrace()
-    disabled, logger.disabled = logger.disabled, True
+    disabled = logger.disabled
     devices = [x.device] if x.device.type == "cuda" else []
-    try:
-        with frozen(model), torch.random.fork_rng(devices), torch.autocast(x.device.type, enabled=False):
-            yield wrapped, a * x, settings
-    finally:
-        logger.disabled = disabled
-        sys.settrace(trace)
+    with unit_box(model, ball, x) as (wrapped, z, eps), torch.random.fork_rng(devices):
+        try:
+            logger.disabled = True
+            yield wrapped, z, {"norm": NORMS[ball.threat.norm], "eps": eps, "device": x.device}
+        finally:
+            logger.disabled = disabled
+            sys.settrace(trace)
 
 
 def _hook(authors: pyautoattack.AutoAttack, run: Runner, report: Report) -> None:
@@ -177,14 +146,3 @@ def _hook(authors: pyautoattack.AutoAttack, run: Runner, report: Report) -> None
 
     for name, part in parts.items():
         part.perturb = partial(perturb, name, part, part.perturb)
-
-
-def _channels_last(network: nn.Module) -> Network:
-    """On CPU about 1.1 times as fast; the weights need no conversion."""
-    return lambda z: network(z.to(memory_format=torch.channels_last))
-
-
-def _unwrapped(wrapped: Scaled, z_adv: Tensor, z: Tensor, x: Tensor, ball: Ball) -> Tensor:
-    """x' of z'. The projection takes off rounding only; images the attack left alone come back bit by bit."""
-    changed = (z_adv != z).flatten(1).any(dim=1).view(-1, 1, 1, 1)
-    return torch.where(changed, ball.project(z_adv / wrapped.a, x), x).detach()

@@ -104,8 +104,12 @@ def until_fallen(
     generator: ByPosition,
     *,
     objective: Objective = objectives.ce,
+    targets: Tensor | None = None,
 ) -> Tensor:
     """`pgd` with restarts of which each attacks only the images that are classified correctly until then.
+
+    With `targets`, int64 (B, T), there are T ascents instead, the i-th of minus the objective for the classes
+    of column i: with `ce`, of log p_target.
 
     x' (B, C, H, W) of an image that falls is that of the first restart that fells it; otherwise the one with
     the largest objective. An image draws what it would draw in `pgd`, so the same images fall, apart from
@@ -114,10 +118,11 @@ def until_fallen(
     found, largest = x.clone(), x.new_full((len(x),), -float("inf"))
     standing = torch.arange(len(x), device=x.device)
     once = ascent.model_copy(update={"restarts": 1})
-    for _ in range(ascent.restarts):
-        x_adv = pgd(
-            model, x[standing], labels[standing], ball, once, objective=objective, generator=generator
-        )
+    goals, ascended = [labels] * ascent.restarts, objective
+    if targets is not None:
+        goals, ascended = list(targets.unbind(1)), lambda logits, goal: -objective(logits, goal)
+    for goal in goals:
+        x_adv = pgd(model, x[standing], goal[standing], ball, once, objective=ascended, generator=generator)
         wrong, value = _outcome(model, x_adv, labels[standing], objective)
         worse = wrong | (value > largest[standing])
         found[standing[worse]], largest[standing[worse]] = x_adv[worse], value[worse]

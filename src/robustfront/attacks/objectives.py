@@ -42,6 +42,12 @@ def dlr(logits: Tensor, labels: Tensor) -> Tensor:
     return margin(logits, labels) / (first - third + 1e-12)
 
 
+def likeliest_wrong(logits: Tensor, labels: Tensor, count: int) -> Tensor:
+    """The classes that targeted attacks turn to, the likeliest first, int64 (B, min(count, C - 1))."""
+    wrong = logits.scatter(1, labels[:, None], -float("inf"))
+    return wrong.topk(min(count, logits.shape[1] - 1), dim=1).indices
+
+
 def kl_to(reference_logits: Tensor) -> Objective:
     """KL(p_ref || p) from fixed logits (B, C), as TRADES ascends it; no gradient at p = p_ref."""
     reference = reference_logits.detach()

@@ -96,6 +96,12 @@ def _stops(
 ) -> Tensor:
     """x' of each of the attack's outcomes, (outcomes, B, C, H, W)."""
     objective = OBJECTIVES[attack.objective]
+    if attack.targets is not None:
+        with torch.no_grad():
+            targets = objectives.likeliest_wrong(model(x), labels, attack.targets)
+        return until_fallen(model, x, labels, ball, attack, generator, objective=objective, targets=targets)[
+            None
+        ]
     if attack.restarts_on == "standing":
         return until_fallen(model, x, labels, ball, attack, generator, objective=objective)[None]
     if not attack.also:

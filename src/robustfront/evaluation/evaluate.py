@@ -25,6 +25,7 @@ from robustfront.config.evaluations import (
     given,
 )
 from robustfront.config.registry import resolve
+from robustfront.errors import ConfigError
 from robustfront.evaluation.batches import judge
 from robustfront.evaluation.outcomes import SCHEMA, Evaluated, Verdict, fell, rate
 from robustfront.evaluation.room import Room
@@ -59,10 +60,9 @@ def evaluate(
     (`carried`).
 
     With `whole_batches` the images come in batches that are always the same (`filled`), all of them are
-    attacked together and judged together, and no success is carried over. An attack that goes through images
-    by itself (`draws_by_batch`) may leave out those that fell: their places are taken by images as they are
-    (`InCompany`), and what is judged is the batch of all x' in the end. Where memory runs out such an
-    evaluation fails.
+    attacked together and judged together, and no success is carried over. An attack may leave out those that
+    fell (`leaves_out`): their places are taken by images as they are (`InCompany`), and what is judged is the
+    batch of all x' in the end. Where memory runs out such an evaluation fails.
 
     Success is judged here, by the prediction at x', after making sure that x' lies in the ball. Where memory
     runs out, batches are halved: PGD goes on, AutoAttack begins anew. The record says what they came to.
@@ -188,6 +188,11 @@ def _craft(
 ) -> dict[str, Tensor]:
     """Outcome -> x' of the images at the positions `attacked`."""
     attack = evaluation.attack
+    if subject.model.classes < attack.fewest_classes:
+        raise ConfigError(
+            f"attack '{attack.label}' needs {attack.fewest_classes} classes or more, not "
+            f"{subject.model.classes}: use 'pgd' with objective 'margin' and several restarts"
+        )
     make: Callable[..., dict[str, Tensor]] = resolve(attack.made_by, type(attack))
 
     def made(model: Classifier, images: Tensor) -> dict[str, Tensor]:
@@ -196,7 +201,7 @@ def _craft(
         target.done(0)
         return make(attack, target)
 
-    if not (evaluation.whole_batches and attack.draws_by_batch):
+    if not (evaluation.whole_batches and attack.leaves_out):
         return made(subject.model, attacked)
     batches = [made(InCompany(subject.model, subject.x[batch]), batch) for batch in attacked.split(room.size)]
     return {outcome: torch.cat([found[outcome] for found in batches]) for outcome in batches[0]}

@@ -68,6 +68,19 @@ def check_validation(method: type[Method], params: Config, dataset: Dataset, whe
         )
 
 
+def check_classes(suites: Iterable[Suite], dataset: Dataset, where: str) -> None:
+    """ConfigError if a suite has an attack that needs more classes than a data set has."""
+    classes = dataset.shape.classes if dataset.shape else None
+    for suite in suites:
+        for name, attack in suite.attacks.items():
+            if classes is not None and classes < attack.fewest_classes:
+                raise ConfigError(
+                    f"{where}.suites.{suite.name}.attacks.{name}: needs {attack.fewest_classes} classes or "
+                    f"more, {dataset.name} has {classes}; use 'pgd' with objective 'margin' and several "
+                    "restarts"
+                )
+
+
 def check_suites(suites: Iterable[Suite], run: PlannedRun, where: str) -> None:
     """ConfigError if a run's network cannot be attacked image by image, and a suite does not allow for it."""
     for suite in suites:

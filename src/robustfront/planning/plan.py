@@ -154,6 +154,8 @@ def _add_study(plan: Plan, name: str, found: dict[str, Recipe], params: Params) 
     for key, analysis in settings.analyses.items():
         builder.add_analysis(key, analysis, experiment.entries)
     where = f"{experiment.source}: scales.{plan.scale}"
+    for dataset in datasets:
+        fit.check_classes(settings.suites.values(), dataset, where)
     for run in study.runs.values():
         fit.check_suites(settings.suites.values(), run, where)
         plan.evaluations.setdefault(run.id, {}).update(study.wanted(run.id))

@@ -32,19 +32,21 @@ def test_projection_meets_the_plane_or_the_corner(norm: str) -> None:
     torch.testing.assert_close(to_plane(norm, point, slope, height), expected)
 
 
+@pytest.mark.parametrize("targeted", [True, False])
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_every_iterate_is_that_of_the_authors(in_float64: None, norm: str) -> None:
+def test_every_iterate_is_that_of_the_authors(in_float64: None, norm: str, targeted: bool) -> None:
     model = curved().double()
     x, y = sturdy_images(model, 6)
 
     def authors(network: Recorder) -> None:
-        attack = FABAttack_PT(network, norm=NORMS[norm], eps=1e-4, device="cpu", targeted=True)
+        attack = FABAttack_PT(network, norm=NORMS[norm], eps=1e-4, device="cpu", targeted=targeted)
         attack.target_class = 2
         with torch.no_grad():
-            attack.attack_single_run(x, y, is_targeted=True)
+            attack.attack_single_run(x, y, is_targeted=targeted)
 
-    expected = recorded(authors, model)[2:]  # the first two are of the clean images
-    targets = model(x).sort(dim=1).indices[:, -2]
+    clean = 2 if targeted else 1  # queries at first, of the clean images
+    expected = recorded(authors, model)[clean:]
+    targets = model(x).sort(dim=1).indices[:, -2] if targeted else None
     queries = recorded(lambda network: fab(problem(network, norm, 1e-4), x, y, targets), model)
     assert len(queries) == len(expected) == 200
     torch.testing.assert_close(torch.stack(queries), torch.stack(expected), rtol=0, atol=1e-9)

@@ -21,6 +21,9 @@ from robustfront.attacks.standard.problem import Outcome, Problem, Standing
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(logits (B, K), labels (B,), target classes (B,)) -> the loss to ascend, (B,)."""
 
+Draw = Callable[[Callable[..., Tensor]], Tensor]
+"""torch.rand or torch.randn -> numbers of that kind, of the shape of the images they are for."""
+
 STEPS = 100
 MOMENTUM, ENOUGH_RISES = 0.75, 0.75
 FIRST_PERIOD, PERIOD_DECREASE, LEAST_PERIOD = 0.22, 0.03, 0.06
@@ -67,12 +70,12 @@ def apgd(
     targets: Tensor,
     loss: Loss,
     *,
-    generator: torch.Generator,
+    start: Tensor,
     steps: int = STEPS,
 ) -> Outcome:
-    """One ascent of `loss` from a random point. `generator` lives on the CPU, whatever the device."""
+    """One ascent of `loss` from `start` (B, C, H, W), a point of the ball."""
     outcome = Outcome.of(x)
-    state = _start(problem, x, labels, targets, loss, generator, outcome)
+    state = _start(problem, x, labels, targets, loss, start, outcome)
     period, since = max(int(FIRST_PERIOD * steps), 1), 0
     for step in range(steps):
         if len(state.index) == 0:
@@ -87,20 +90,21 @@ def apgd(
     return outcome
 
 
+def random_start(problem: Problem, x: Tensor, draw: Draw) -> Tensor:
+    """A point on the sphere around each image, brought into the box."""
+    noise = 2 * draw(torch.rand) - 1 if problem.norm == "linf" else draw(torch.randn)
+    return (x + problem.eps * problem.unit(noise.to(x.device)).to(x.dtype)).clamp(0, 1)
+
+
 def _start(
     problem: Problem,
     x: Tensor,
     labels: Tensor,
     targets: Tensor,
     loss: Loss,
-    generator: torch.Generator,
+    start: Tensor,
     outcome: Outcome,
 ) -> _State:
-    if problem.norm == "linf":
-        noise = 2 * torch.rand(x.shape, generator=generator) - 1
-    else:
-        noise = torch.randn(x.shape, generator=generator)
-    start = (x + problem.eps * problem.unit(noise.to(x.device)).to(x.dtype)).clamp(0, 1)
     values, gradient, wrong = _evaluate(problem, start, labels, targets, loss)
     fell = problem.fooled(wrong, start, labels)
     index = torch.arange(len(x), device=x.device)

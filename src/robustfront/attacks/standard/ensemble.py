@@ -10,16 +10,13 @@ import torch
 from torch import Tensor
 
 from robustfront.attacks.engine import Runner
-from robustfront.attacks.standard.apgd import apgd, cross_entropy, targeted_dlr
-from robustfront.attacks.standard.fab import fab
-from robustfront.attacks.standard.problem import Outcome, Problem, Tick
+from robustfront.attacks.standard.apgd import Draw, apgd, cross_entropy, random_start, targeted_dlr
+from robustfront.attacks.standard.fab import AT_ONCE, fab
+from robustfront.attacks.standard.problem import Outcome, Problem, Tick, each_target
 from robustfront.attacks.standard.square import square
 
 TARGETS = 9
 """Classes that APGD-T and FAB-T turn to: the likeliest wrong ones."""
-
-FAB_AT_ONCE = 64
-"""Images times classes in a batch of FAB-T, if there are few images; more gain nothing on a CPU core."""
 
 Report = Callable[[str, int, int], None]
 """Called with a part's name, the images it is done with, and the images it was given."""
@@ -89,27 +86,34 @@ def _ranking(problem: Problem, x: Tensor, batch_size: int) -> Tensor:
 def _apgd_ce(
     problem: Problem, x: Tensor, labels: Tensor, ranking: Tensor, generator: torch.Generator, tick: Tick
 ) -> Outcome:
-    return apgd(problem, x, labels, labels, cross_entropy, generator=generator)
+    start = random_start(problem, x, _drawn(x, generator))
+    return apgd(problem, x, labels, labels, cross_entropy, start=start)
 
 
 def _apgd_t(
     problem: Problem, x: Tensor, labels: Tensor, ranking: Tensor, generator: torch.Generator, tick: Tick
 ) -> Outcome:
-    return _each_target(
-        lambda rows, targets: apgd(
-            problem, x[rows], labels[rows], targets, targeted_dlr, generator=generator
-        ),
-        x,
-        ranking,
-        tick,
-    )
+    def towards(rows: Tensor, targets: Tensor) -> Outcome:
+        start = random_start(problem, x[rows], _drawn(x[rows], generator))
+        return apgd(problem, x[rows], labels[rows], targets, targeted_dlr, start=start)
+
+    return each_target(towards, x, ranking[:, 1 : 1 + TARGETS], tick)
+
+
+def _drawn(x: Tensor, generator: torch.Generator) -> Draw:
+    """Draws of the shape of `x` on the CPU, whatever the device."""
+    return lambda kind: kind(x.shape, generator=generator)
 
 
 def _fab_t(
     problem: Problem, x: Tensor, labels: Tensor, ranking: Tensor, generator: torch.Generator, tick: Tick
 ) -> Outcome:
-    return _each_target(
-        lambda rows, targets: fab(problem, x[rows], labels[rows], targets), x, ranking, tick, FAB_AT_ONCE
+    return each_target(
+        lambda rows, targets: fab(problem, x[rows], labels[rows], targets),
+        x,
+        ranking[:, 1 : 1 + TARGETS],
+        tick,
+        AT_ONCE,
     )
 
 
@@ -117,30 +121,6 @@ def _square(
     problem: Problem, x: Tensor, labels: Tensor, ranking: Tensor, generator: torch.Generator, tick: Tick
 ) -> Outcome:
     return square(problem, x, labels, generator=generator, tick=tick)
-
-
-def _each_target(
-    attack: Callable[[Tensor, Tensor], Outcome], x: Tensor, ranking: Tensor, tick: Tick, at_once: int = 1
-) -> Outcome:
-    """Runs `attack` on (rows, targets): on all rows that stand, for one target class after the other.
-
-    Of few rows, several classes come together, for a batch of up to `at_once`. This is for attacks that draw
-    no random numbers.
-    """
-    outcome = Outcome.of(x)
-    last = min(TARGETS, ranking.shape[1] - 1)
-    column = 1
-    while column <= last and not outcome.fell.all():
-        tick((column - 1) / last)
-        rows = (~outcome.fell).nonzero().squeeze(1)
-        columns = range(column, min(column + max(at_once // len(rows), 1), last + 1))
-        targets = torch.cat([ranking[rows, one] for one in columns])
-        result = attack(rows.repeat(len(columns)), targets)
-        found = zip(result.x_adv.split(len(rows)), result.fell.split(len(rows)), strict=True)
-        for x_adv, fell in reversed(list(found)):  # the likeliest class has the last word
-            outcome.record(rows, x_adv, fell)
-        column = columns.stop
-    return outcome
 
 
 PARTS: dict[str, Part] = {"apgd-ce": _apgd_ce, "apgd-t": _apgd_t, "fab-t": _fab_t, "square": _square}

@@ -80,3 +80,31 @@ class Outcome:
         """Notes which of the rows `index` fell, and to what."""
         self.x_adv[index[fell]] = x_adv[fell]
         self.fell[index[fell]] = True
+
+
+def each_target(
+    attack: Callable[[Tensor, Tensor], Outcome],
+    x: Tensor,
+    targets: Tensor,
+    tick: Tick = lambda fraction: None,
+    at_once: int = 1,
+) -> Outcome:
+    """Runs `attack` on (rows, target classes): on all rows that stand, for one column of `targets` (B, T)
+    after the other.
+
+    Of few rows, several columns come together, for a batch of up to `at_once`. This is for attacks that draw
+    no random numbers.
+    """
+    outcome = Outcome.of(x)
+    column, last = 0, targets.shape[1]
+    while column < last and not outcome.fell.all():
+        tick(column / last)
+        rows = (~outcome.fell).nonzero().squeeze(1)
+        columns = range(column, min(column + max(at_once // len(rows), 1), last))
+        chosen = torch.cat([targets[rows, one] for one in columns])
+        result = attack(rows.repeat(len(columns)), chosen)
+        found = zip(result.x_adv.split(len(rows)), result.fell.split(len(rows)), strict=True)
+        for x_adv, fell in reversed(list(found)):  # the likeliest class has the last word
+            outcome.record(rows, x_adv, fell)
+        column = columns.stop
+    return outcome

@@ -50,6 +50,10 @@ class AutoAttackEvaluation(EvaluationAttack):
         return OUR_ENGINES if self.engine == "reference" else frozenset()
 
     @property
+    def fewest_classes(self) -> int:
+        return 4
+
+    @property
     def needs_features(self) -> bool:
         return self.engine == "fast-bf16"
 

@@ -37,6 +37,17 @@ class EvaluationAttack(Kind):
         return frozenset()
 
     @property
+    def leaves_out(self) -> bool:
+        """Whether it leaves images out of a batch as they fall: a network that looks at the batch then sees
+        others in their places (`attacks.company`). Attacks that draw by batch may."""
+        return self.draws_by_batch
+
+    @property
+    def fewest_classes(self) -> int:
+        """Of how many classes it needs images at least."""
+        return 2
+
+    @property
     def needs_features(self) -> bool:
         """Whether it needs more of a network than its logits."""
         return False

@@ -13,7 +13,11 @@ from robustfront.config.schema import Ascent
 
 @attacks.register
 class PGDEvaluation(EvaluationAttack, Ascent):
-    """One projected gradient ascent, or the worst of several."""
+    """One projected gradient ascent, or the worst of several.
+
+    One step of eps without a start is FGSM (Goodfellow et al. 2015). With `targets` it descends the objective
+    for another class, one after the other, each on the images that stand (Kurakin et al. 2017).
+    """
 
     made_by: ClassVar[str] = "robustfront.evaluation.attacks.pgd:attack"
 
@@ -24,6 +28,12 @@ class PGDEvaluation(EvaluationAttack, Ascent):
         before="all",
         description="images that a further restart attacks: all, or those that no earlier one felled, which "
         "costs less; the same images fall",
+    )
+    targets: Count | None = added(
+        None,
+        before=None,
+        description="turn to each of so many classes, the likeliest wrong ones of the clean image (fewer if "
+        "there are fewer); null: away from the label",
     )
     also: dict[Name, Count] = Field(
         {}, description="shown name -> the same ascent after only so many of its steps, which costs nothing"
@@ -39,10 +49,26 @@ class PGDEvaluation(EvaluationAttack, Ascent):
         return self
 
     @model_validator(mode="after")
+    def a_target_has_one_ascent(self) -> "PGDEvaluation":
+        if self.targets is not None and self.restarts > 1:
+            raise ValueError("targets: there is one ascent to each target; set restarts to 1")
+        if self.targets is not None and self.also:
+            raise ValueError("also: needs one ascent alone; leave out targets")
+        return self
+
+    @model_validator(mode="after")
     def there_is_a_further_restart(self) -> "PGDEvaluation":
         if self.restarts_on == "standing" and self.restarts == 1:
             raise ValueError("restarts_on = 'standing': there is one ascent alone; set restarts to 2 or more")
         return self
+
+    @property
+    def leaves_out(self) -> bool:
+        return self.targets is not None
+
+    @property
+    def fewest_classes(self) -> int:
+        return 3 if self.objective == "dlr" else 2
 
     @property
     def label(self) -> str:
@@ -83,9 +109,12 @@ class PGDEvaluation(EvaluationAttack, Ascent):
     def words(self) -> str:
         restarts = f", {self.restarts} restarts" if self.restarts > 1 else ""
         restarts += " of what stands" if self.restarts_on == "standing" else ""
-        return f"{self.steps} steps of {length(self.step_size)}, {self.objective}{restarts}"
+        targets = f" to {self.targets} classes in turn" if self.targets else ""
+        return f"{self.steps} steps of {length(self.step_size)}, {self.objective}{targets}{restarts}"
 
     def passes(self, images: int) -> float:
+        if self.targets is not None:
+            return images * (1 + (2 * self.steps + 1) * self.targets)
         return images * 2 * self.steps * self.restarts
 
 
