@@ -42,6 +42,11 @@ def squared_distance(logits_a: Tensor, logits_b: Tensor) -> Tensor:
     return squared_norm(widen(logits_a).softmax(dim=1) - widen(logits_b).softmax(dim=1))
 
 
+def distance(logits_a: Tensor, logits_b: Tensor) -> Tensor:
+    """|p_a - p_b| of the two softmaxes, in [0, sqrt(2)], with the gradient 0 where it is 0: CLP in S001."""
+    return (widen(logits_a).softmax(dim=1) - widen(logits_b).softmax(dim=1)).norm(dim=1)
+
+
 def squared_norm(vectors: Tensor) -> Tensor:
     """|v|^2 of each row, (B, C) -> (B,)."""
     return vectors.square().sum(dim=1)

@@ -10,6 +10,7 @@ METHODS = [
     ("pgd_at", {}),
     ("trades", {"beta": 1.5}),
     ("npda", {"generator": "pgd", "beta": 1.5}),
+    ("ca_at", {"gamma": 0.7, "adversarial_loss": "clp"}),
 ]
 
 

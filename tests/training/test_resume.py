@@ -13,8 +13,9 @@ CASES = {
     "standard": {},
     "npgd": {"generator": "trades", "beta": 1.5},
     "npda": {"generator": "pgd", "beta": 1.5},
+    "ca_at": {"gamma": 0.7},
 }
-EDITS = {"standard": {}, "npgd": {"ema": 0.9}, "npda": {"precision": "bf16"}}
+EDITS = {"standard": {}, "npgd": {"ema": 0.9}, "npda": {"precision": "bf16"}, "ca_at": {}}
 
 
 def fresh(name: str):

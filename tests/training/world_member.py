@@ -22,6 +22,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "trades": {"beta": 1.5},
     "npda": {"generator": "pgd", "beta": 1.5},
     "npgd": {"generator": "score", "beta": 1.5},
+    "ca_at": {"gamma": 0.7, "adversarial_loss": "trades"},
     "trades, batchwise": {"beta": 1.5},
 }
 STOP_AFTER = 7

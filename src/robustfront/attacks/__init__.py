@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from robustfront.attacks import objectives
+    from robustfront.attacks.adaptive import apgd, targeted_apgd
     from robustfront.attacks.ball import Ball
     from robustfront.attacks.engine import frozen, input_gradient, iterates, pgd, until_fallen
     from robustfront.attacks.standin import compile_stand_ins, release_stand_ins, stand_in
 
 __all__ = [
     "Ball",
+    "apgd",
     "compile_stand_ins",
     "frozen",
     "input_gradient",
@@ -23,11 +25,13 @@ __all__ = [
     "pgd",
     "release_stand_ins",
     "stand_in",
+    "targeted_apgd",
     "until_fallen",
 ]
 
 _MODULES = {
     "Ball": "ball",
+    "apgd": "adaptive",
     "compile_stand_ins": "standin",
     "frozen": "engine",
     "input_gradient": "engine",
@@ -36,6 +40,7 @@ _MODULES = {
     "pgd": "engine",
     "release_stand_ins": "standin",
     "stand_in": "standin",
+    "targeted_apgd": "adaptive",
     "until_fallen": "engine",
 }
 

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from robustfront.config.schema import Ascent
     from robustfront.models import Classifier
 
-Generator = Literal["pgd", "trades", "score", "lse"]
+Generator = Literal["pgd", "trades", "score", "lse", "dlr"]
 """What the training attack ascends: cross entropy (Madry et al. 2018), the KL divergence from the clean
 prediction (Zhang et al. 2019), the squared distance from its softmax, or that from the label (Pang et al.
-2022)."""
+2022), or the difference of logits ratio (Croce & Hein 2020)."""
 
 FROM_CLEAN: frozenset[Generator] = frozenset({"trades", "score"})
 """Generators that ascend a distance from the clean prediction."""
@@ -80,6 +80,8 @@ def generate(
             objective = attacks.objectives.ce
         case "lse":
             objective = attacks.objectives.lse
+        case "dlr":
+            objective = attacks.objectives.dlr
         case "trades":
             objective = attacks.objectives.kl_to(_clean_logits(attacked, first, x))
         case "score":

@@ -2,7 +2,8 @@
 
 At checkpoints, which come closer together, the step size of an image is halved and its ascent restarted from
 its best point if the loss rose in too few steps since the last one (condition 1), or if neither the step size
-nor the best loss changed (condition 2). An image that falls is done with.
+nor the best loss changed (condition 2). In `apgd`, which evaluates, an image that falls is done with; in
+`climb`, which training attacks do, none is.
 
 As in the authors' code, condition 1 compares the loss after the first step with 0 and not with that of the
 start, and condition 2 is not tried at the first checkpoint.
@@ -10,7 +11,7 @@ start, and condition 2 is not tried at the first checkpoint.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -75,18 +76,15 @@ def apgd(
 ) -> Outcome:
     """One ascent of `loss` from `start` (B, C, H, W), a point of the ball."""
     outcome = Outcome.of(x)
-    state = _start(problem, x, labels, targets, loss, start, outcome)
-    period, since = max(int(FIRST_PERIOD * steps), 1), 0
-    for step in range(steps):
+    state, wrong = _start(problem, x, labels, targets, loss, start)
+    state = _without_fallen(problem, state, wrong, outcome)
+    for step, period in enumerate(_checkpoints(steps)):
         if len(state.index) == 0:
             break
         _step(problem, state, MOMENTUM if step else 1.0)
-        state = _look(problem, state, loss, outcome)
-        since += 1
-        if since == period:
+        state = _without_fallen(problem, state, _look(problem, state, loss), outcome)
+        if period:
             _checkpoint(state, period)
-            period = max(period - max(int(PERIOD_DECREASE * steps), 1), int(LEAST_PERIOD * steps), 1)
-            since = 0
     return outcome
 
 
@@ -96,21 +94,42 @@ def random_start(problem: Problem, x: Tensor, draw: Draw) -> Tensor:
     return (x + problem.eps * problem.unit(noise.to(x.device)).to(x.dtype)).clamp(0, 1)
 
 
+def climb(
+    problem: Problem, x: Tensor, labels: Tensor, targets: Tensor, loss: Loss, *, start: Tensor, steps: int
+) -> tuple[Tensor, Tensor]:
+    """`apgd` of all images to its end: the points of largest loss (B, C, H, W), and these losses (B,).
+
+    The host never waits for the device.
+    """
+    state, _ = _start(problem, x, labels, targets, loss, start)
+    for step, period in enumerate(_checkpoints(steps)):
+        _step(problem, state, MOMENTUM if step else 1.0)
+        _look(problem, state, loss)
+        if period:
+            _checkpoint(state, period)
+    return state.best, state.best_loss
+
+
+def _checkpoints(steps: int) -> Iterator[int]:
+    """For each step, if a checkpoint follows it, the number of steps since the last one; else 0."""
+    period, since = max(int(FIRST_PERIOD * steps), 1), 0
+    for _ in range(steps):
+        since += 1
+        if since < period:
+            yield 0
+        else:
+            yield period
+            period = max(period - max(int(PERIOD_DECREASE * steps), 1), int(LEAST_PERIOD * steps), 1)
+            since = 0
+
+
 def _start(
-    problem: Problem,
-    x: Tensor,
-    labels: Tensor,
-    targets: Tensor,
-    loss: Loss,
-    start: Tensor,
-    outcome: Outcome,
-) -> _State:
+    problem: Problem, x: Tensor, labels: Tensor, targets: Tensor, loss: Loss, start: Tensor
+) -> tuple[_State, Tensor]:
+    """The state at `start`, and which predictions are wrong there."""
     values, gradient, wrong = _evaluate(problem, start, labels, targets, loss)
-    fell = problem.fooled(wrong, start, labels)
-    index = torch.arange(len(x), device=x.device)
-    outcome.record(index, start, fell)
     state = _State(
-        index=index,
+        index=torch.arange(len(x), device=x.device),
         x=x,
         labels=labels,
         targets=targets,
@@ -126,6 +145,13 @@ def _start(
         at_best_loss=values,
         at_halved=torch.ones_like(wrong),
     )
+    return state, wrong
+
+
+def _without_fallen(problem: Problem, state: _State, wrong: Tensor, outcome: Outcome) -> _State:
+    """Records which of the images `wrong` (B,) fell and keeps the rest."""
+    fell = problem.fooled(wrong, state.now, state.labels)
+    outcome.record(state.index, state.now, fell)
     return state.only(~fell)
 
 
@@ -146,8 +172,8 @@ def _project(problem: Problem, x_adv: Tensor, x: Tensor) -> Tensor:
     return (x + problem.unit(delta) * problem.size(delta).clamp(max=problem.eps)).clamp(0, 1)
 
 
-def _look(problem: Problem, state: _State, loss: Loss, outcome: Outcome) -> _State:
-    """Evaluates `now`, records what fell and keeps the rest."""
+def _look(problem: Problem, state: _State, loss: Loss) -> Tensor:
+    """Evaluates `now`; which predictions are wrong there, (B,)."""
     values, state.gradient, wrong = _evaluate(problem, state.now, state.labels, state.targets, loss)
     state.rises = state.rises + (values > state.loss)
     state.loss = values
@@ -156,9 +182,7 @@ def _look(problem: Problem, state: _State, loss: Loss, outcome: Outcome) -> _Sta
     wider = better.view(-1, 1, 1, 1)
     state.best = torch.where(wider, state.now, state.best)
     state.best_gradient = torch.where(wider, state.gradient, state.best_gradient)
-    fell = problem.fooled(wrong, state.now, state.labels)
-    outcome.record(state.index, state.now, fell)
-    return state.only(~fell)
+    return wrong
 
 
 def _checkpoint(state: _State, period: int) -> None:
