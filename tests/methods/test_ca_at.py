@@ -462,7 +462,7 @@ def test_apgd_trains(precision: str) -> None:
     how = {"epochs": 1, "precision": precision, "gamma": 0.8} | ATTACKED
     targeted, by_pgd = (training("ca_at", inner=inner, **how) for inner in ("t-apgd-dlr", "pgd"))
     assert furthest(targeted, by_pgd) > 1e-3
-    (row,) = targeted.history
+    _, row = targeted.history
     assert row["train_adversarial_loss"] > row["train_clean_loss"]
 
 
