@@ -40,6 +40,15 @@ class EvaluationAttack(Kind):
         return False
 
     @property
+    def fewest_classes(self) -> int:
+        """Of data that it can be made on."""
+        return 1
+
+    def fewest_rows(self, norm: str) -> int:
+        """The height in pixels of the lowest images that it can be made on in a threat model of that norm."""
+        return 1
+
+    @property
     def label(self) -> str:
         """The readable part of the names of its files."""
         return self.kind

@@ -44,6 +44,10 @@ class PGDEvaluation(EvaluationAttack, Ascent):
         return self
 
     @property
+    def fewest_classes(self) -> int:
+        return 3 if self.objective == "dlr" else 1  # which divides by a difference to the third logit
+
+    @property
     def label(self) -> str:
         return f"{self.kind}-{self.steps}"
 
