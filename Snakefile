@@ -24,6 +24,12 @@ STUDIES = config.get("studies") or []
 if isinstance(STUDIES, str):
     STUDIES = STUDIES.replace(",", " ").split()
 LAYOUT = Layout()
+if not os.access(".snakemake" if os.path.exists(".snakemake") else ".", os.W_OK):
+    # It would die of it in a traceback.
+    raise WorkflowError(
+        "this folder cannot be written to, and Snakemake keeps its state here, that of a dry run too; "
+        "`robustfront status` says what is missing, `robustfront plan` what there is to do"
+    )
 try:
     PLANS = Plans(Path(PARAMS))
     PLANS.try_all()  # a mistake in a scale that is not used today is still a mistake

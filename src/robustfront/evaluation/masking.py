@@ -48,8 +48,8 @@ def of_model(
     """The checks, on the first `MASKING_IMAGES` of the given images, all classified correctly by the model.
 
     The reference attack is PGD with 20 steps of eps / 8 from a uniform start. Square is left out where the
-    clip is not `image`, which it cannot respect, and does not apply to images lower than it can search. If predictions depend on the rest of the batch, nothing else
-    is run, as it would mean nothing.
+    clip is not `image`, which it cannot respect, and does not apply to images lower than it can search. If
+    predictions depend on the rest of the batch, nothing else is run, as it would mean nothing.
 
     With `counted`, (N,) bool, the images are whole batches for such a network: all are attacked together, and
     what becomes of those that count is looked at. Square, which leaves images out, does not apply.

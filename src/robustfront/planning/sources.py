@@ -34,6 +34,7 @@ _BESIDE = frozenset(
         ".data.sources",
         ".errors",
         ".jobs",
+        ".locks",
         ".planning",
         ".training.provenance",
     )

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from robustfront.artefacts import EVALUATIONS, Layout, leftovers
 from robustfront.errors import ArtefactError
+from robustfront.locks import is_held
 from robustfront.planning import Plan
 from robustfront.upkeep import inventory
 from robustfront.upkeep.neighbours import Wants, abandoned, of_others, wants
@@ -174,13 +173,4 @@ def _at_work(run_id: str, layout: Layout) -> bool:
 
 def _in_use(checkpoint: Path) -> bool:
     """Whether a job holds the lock of this folder."""
-    path = checkpoint / "lock"
-    if not path.exists():
-        return False
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    lock.release()
-    return False
+    return is_held(checkpoint / "lock")
