@@ -31,7 +31,7 @@ if not os.access(".snakemake" if os.path.exists(".snakemake") else ".", os.W_OK)
         "`robustfront status` says what is missing, `robustfront plan` what there is to do"
     )
 try:
-    PLANS = Plans(Path(PARAMS))
+    PLANS = Plans(Path(PARAMS), LAYOUT.results)
     PLANS.try_all()  # a mistake in a scale that is not used today is still a mistake
     PLAN = PLANS.of(config.get("scale"), STUDIES)
     # The page of contents lists all studies, whichever are made now.

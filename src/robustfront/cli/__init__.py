@@ -89,11 +89,12 @@ def prepare(options: Options) -> None:
 )
 @click.pass_obj
 def data(options: Options, dataset_id: str, raw: Path) -> None:
-    """Download, verify, split and store a data set."""
+    """Download, verify, split and store a data set; say what of params.yaml does not fit it."""
     dataset = options.pick(options.plan.datasets, dataset_id, "data set")
     from robustfront.data.store import prepare as prepare_data
 
     prepare_data(dataset, raw, options.layout.dataset(dataset_id))
+    options.plan_again()
 
 
 @cli.command()
