@@ -26,3 +26,9 @@ def library(name: str, folder: Path) -> Path:
 def without_flock(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every file system is one without flock, and says so by the error ROBUSTFRONT_TEST_ERRNO."""
     return library("without_flock", tmp_path_factory.mktemp("library"))
+
+
+@pytest.fixture
+def without_passwd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """No user has a name."""
+    return library("without_passwd", tmp_path_factory.mktemp("library"))

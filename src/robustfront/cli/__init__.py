@@ -71,15 +71,21 @@ def methods(options: Options) -> None:
 @cli.command()
 @click.pass_obj
 def prepare(options: Options) -> None:
-    """Write the resolved config.yaml of every planned run, and date back files from the future."""
+    """Write the resolved config.yaml of every planned run, and date back files from the future.
+
+    Once for all jobs, it also says why manifests will not name the git commit.
+    """
     from robustfront.artefacts import date_back
     from robustfront.planning.files import write_configs
+    from robustfront.revision import why_unknown
     from robustfront.upkeep.neighbours import register
 
     write_configs(options.plan, options.results)
     register(options.all_plans, options.params, options.results, options.reports)
     for folder in (options.results, options.reports):
         date_back(folder)
+    if problem := why_unknown():
+        click.echo(f"warning: manifests will not name the git commit: {problem}", err=True)
 
 
 @cli.command()

@@ -36,6 +36,7 @@ _BESIDE = frozenset(
         ".jobs",
         ".locks",
         ".planning",
+        ".revision",
         ".training.provenance",
     )
 )
