@@ -17,6 +17,7 @@ from robustfront.artefacts import Layout
 from robustfront.errors import RobustfrontError
 from robustfront.planning import Plans
 from robustfront.planning.files import gpus_present, incomplete
+from robustfront.upkeep.inventory import edited_since
 from robustfront.worker import starting as worker
 
 PARAMS = str(config.get("params", "params.yaml"))
@@ -38,6 +39,15 @@ try:
     WHOLE = PLANS.of(config.get("scale"))
 except RobustfrontError as error:
     raise WorkflowError(str(error)) from None
+# Original images that were edited in place: the old numbers are not theirs.
+for dataset in PLAN.datasets:
+    manifest = LAYOUT.dataset(dataset) / "manifest.json"
+    if edited := edited_since(manifest):
+        raise WorkflowError(
+            f"{', '.join(edited)}: not what {manifest} was made from; put the old file back, give the new "
+            "one another name in params, or let `robustfront prune --stale --yes` remove all that was made "
+            "of the old one"
+        )
 TRAINED = {
     run: [
         f"results/runs/{run}/{file}"

@@ -38,7 +38,7 @@ def project(
     tree["datasets"] = {
         "own": {
             "source": "npz",
-            "path": str(folder / "own.npz"),
+            "path": "own.npz",
             "splits": {"validation": 60, "test": 60 if by_class else "official"},
             "normalisation": {"mean": [0.5], "std": [0.3]},
         }
@@ -119,3 +119,21 @@ def test_a_rule_that_leaves_a_class_out_is_named(tmp_path: Path, rule: str) -> N
     assert done.returncode == (2 if rule == "last" else 0), done.stdout
     if rule == "last":
         refused(done, code=2)
+
+
+def test_images_edited_in_place_are_noticed_by_every_verb_and_make_everything_new(tmp_path: Path) -> None:
+    standard = {"st": {"method": "standard", "loss": "ce"}}
+    own = project(tmp_path, runs=standard)
+    succeeded(own.snakemake("runs"))
+    with np.load(tmp_path / "own.npz") as archive:
+        arrays = dict(archive)
+    arrays["x_train"][0] ^= 255
+    np.savez(tmp_path / "own.npz", **arrays)
+
+    refused(own.snakemake("runs"))
+    for verb in (["status"], ["verify"], ["why", "st"]):
+        told = own.robustfront(*verb).stdout
+        assert "made from another own.npz" in told, told
+    succeeded(own.robustfront("prune", "--stale", "--yes"))
+    assert not [*(tmp_path / "results").glob("*/*/manifest.json")]
+    assert "dataset" in succeeded(own.snakemake("--dry-run", "runs"))
