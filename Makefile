@@ -6,6 +6,19 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # `make reproduce STUDIES=npat`, or several: STUDIES="npat front". Others are neither made nor reported.
 STUDIES ?=
 
+# Containers and batch nodes may have no home that can be written to, or no name for the user: Snakemake and DVC end in
+# tracebacks then.
+CACHE := $(or $(XDG_CACHE_HOME),$(addsuffix /.cache,$(HOME)))
+ifeq (,$(and $(CACHE),$(shell mkdir -p "$(CACHE)" 2>/dev/null && test -w "$(CACHE)" && echo usable)))
+export XDG_CACHE_HOME := $(CURDIR)/.cache
+endif
+ifeq (,$(HOME))
+export HOME := $(CURDIR)/.cache
+endif
+ifeq (,$(USER)$(LOGNAME)$(shell id -un >/dev/null 2>&1 && echo known))
+export USER := $(shell id -u)
+endif
+
 .PHONY: reproduce test test-all test-slurm slurm lint format types bench gpu-check gpu-evidence gpu-bundle lock clean
 
 reproduce: .venv/installed

@@ -18,6 +18,7 @@ from robustfront.artefacts import Layout
 from robustfront.errors import RobustfrontError
 from robustfront.planning import Plans, ascents
 from robustfront.planning.files import gpus_present, incomplete
+from robustfront.upkeep.inventory import edited_since
 from robustfront.worker import starting as worker
 
 PARAMS = str(config.get("params", "params.yaml"))
@@ -25,8 +26,14 @@ STUDIES = config.get("studies") or []
 if isinstance(STUDIES, str):
     STUDIES = STUDIES.replace(",", " ").split()
 LAYOUT = Layout()
+if not os.access(".snakemake" if os.path.exists(".snakemake") else ".", os.W_OK):
+    # It would die of it in a traceback.
+    raise WorkflowError(
+        "this folder cannot be written to, and Snakemake keeps its state here, that of a dry run too; "
+        "`robustfront status` says what is missing, `robustfront plan` what there is to do"
+    )
 try:
-    PLANS = Plans(Path(PARAMS))
+    PLANS = Plans(Path(PARAMS), LAYOUT.results)
     PLANS.try_all()  # a mistake in a scale that is not used today is still a mistake
     PLAN = PLANS.of(config.get("scale"), STUDIES)
     # The page of contents lists all studies, whichever are made now.
@@ -36,6 +43,15 @@ except RobustfrontError as error:
 if workflow.is_main_process:  # jobs on a cluster read this file, too
     for warning in ascents.warnings(PLAN):
         print(f"warning: {warning}", file=sys.stderr)
+# Original images that were edited in place: the old numbers are not theirs.
+for dataset in PLAN.datasets:
+    manifest = LAYOUT.dataset(dataset) / "manifest.json"
+    if edited := edited_since(manifest):
+        raise WorkflowError(
+            f"{', '.join(edited)}: not what {manifest} was made from; put the old file back, give the new "
+            "one another name in params, or let `robustfront prune --stale --yes` remove all that was made "
+            "of the old one"
+        )
 TRAINED = {
     run: [
         f"results/runs/{run}/{file}"

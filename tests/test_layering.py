@@ -11,7 +11,7 @@ import pytest
 LAYERS = [
     {"errors"},
     {"cores"},
-    {"artefacts", "devices", "checksums", "jobs", "sealed"},
+    {"artefacts", "devices", "checksums", "jobs", "locks", "revision", "sealed"},
     {"config"},
     {"losses", "data", "models"},
     {"attacks"},

@@ -67,7 +67,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """Yields a temporary path in `path`'s folder; on success it is synced and renamed to `path`.
 
     If the body raises, or the disk is full, the temporary file is removed and an older `path` is untouched.
-    What a killed process left of the same file is removed too: a living one holds a lock on its own.
+    What a killed process left of the same file is removed too: a living one holds a lock on its own. Where
+    the file system has no locks it stays.
     """
     temporary: Path | None = None
     handle: int | None = None
@@ -75,7 +76,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        with suppress(OSError):  # it tidies; whether a file is written is not its matter
+            fcntl.flock(handle, fcntl.LOCK_EX)
         temporary = Path(name)
         yield temporary
         with temporary.open("rb") as file:

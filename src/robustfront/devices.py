@@ -12,15 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, Timeout
 
 from robustfront import cores
 from robustfront.errors import NoDevice, OutOfMemory
+from robustfront.locks import lock_at
 
 _POLL_SECONDS = 2.0
 _NO_MEMORY = "out of memory|can't allocate memory|ALLOC_FAILED"
 
-_claims: list[FileLock] = []
+_claims: list[BaseFileLock] = []
 """Held until the process ends; the kernel frees them however it ends."""
 
 
@@ -115,9 +116,9 @@ def _claim(devices: list[str], count: int = 1) -> list[int]:
     folder = Path(tempfile.gettempdir())
     told = False
     while True:
-        held: dict[int, FileLock] = {}
+        held: dict[int, BaseFileLock] = {}
         for index, name in enumerate(devices):
-            lock = FileLock(folder / f"robustfront-{os.getuid()}-{name}.lock")
+            lock = lock_at(folder / f"robustfront-{os.getuid()}-{name}.lock")
             with contextlib.suppress(Timeout):
                 lock.acquire(timeout=0)
                 held[index] = lock

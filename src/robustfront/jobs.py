@@ -1,5 +1,6 @@
 """What every long job needs: to be the only one at its work, and to end well when told to stop."""
 
+import os
 import shutil
 import signal
 from collections.abc import Iterator
@@ -8,8 +9,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
+from robustfront import locks
 from robustfront.artefacts import Layout, read_json, write_json
 from robustfront.errors import (
     ArtefactError,
@@ -26,23 +28,23 @@ from robustfront.errors import (
 def workplace(folder: Path, job: str) -> Iterator[None]:
     """`folder` is this process's alone meanwhile; removed if the body succeeds, kept with its content if not.
 
-    The lock lies in the folder and is freed by the kernel however the process ends. Removing it while it is
-    held is safe: filelock refuses a lock on a file that has no name any more.
-    RunLocked if another process holds it; ArtefactError where it cannot be made.
+    The lock lies in the folder. Removing it while it is held is safe: filelock refuses a lock on a file that
+    has no name any more. RunLocked if another process holds it; ArtefactError where it cannot be made.
     """
     path = folder / "lock"
-    lock = FileLock(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise RunLocked(
-            f"{job}: another process is at it (it holds {path}); wait for that process or stop it"
-        ) from None
-    except OSError as error:
-        raise ArtefactError(
-            f"{path}: cannot be locked: {error.strerror or error}; make the folder writable"
-        ) from None
+        lock = locks.lock_at(path)
+        lock.acquire(timeout=locks.PATIENCE)
+    except (Timeout, OSError) as error:
+        if isinstance(error, Timeout) or locks.is_held(path):
+            raise RunLocked(
+                f"{job}: {locks.holder(path)} is at it (it holds {path}); wait for that process or stop it"
+            ) from None
+        remedy = "make the folder writable"
+        if os.path.exists(path) and os.access(folder, os.W_OK):
+            remedy = f"it was left by {locks.owner(path)}, delete it"
+        raise ArtefactError(f"{path}: cannot be locked: {error.strerror or error}; {remedy}") from None
     try:
         yield
         shutil.rmtree(folder, ignore_errors=True)

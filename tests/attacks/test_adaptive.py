@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from robustfront.attacks import Ball, apgd, objectives, targeted_apgd
+from robustfront.attacks import Ball, objectives
+from robustfront.attacks.adaptive import apgd, targeted_apgd
 from robustfront.attacks.draws import PartGenerator
 from robustfront.config.schema import Threat
 from robustfront.errors import ConfigError

@@ -260,6 +260,26 @@ def test_too_few_classes_are_refused_with_an_alternative(classes: int) -> None:
         autoattack(model, *classified(model, 4), ball_of(model), **STANDARD)
 
 
+@each_engine
+def test_images_lower_than_square_can_search_are_refused_with_an_alternative(
+    small_budget: None, settings: dict[str, Any]
+) -> None:
+    model = random_linear(5, (3, 4, 6)).eval()
+    x = random_images(8, (3, 4, 6))
+    y = model(x).argmax(1)
+    with pytest.raises(ConfigError, match=r"5 pixels in height or more for l2, not 4: use version 'apgd'"):
+        autoattack(model, x, y, ball_of(model, "l2"), **settings)
+    autoattack(model, x, y, ball_of(model, "linf"), **settings)
+
+
+@pytest.mark.parametrize("engine", ["reference", "fast"])
+def test_the_alternative_can_be_made_on_low_images(small_budget: None, engine: str) -> None:
+    model = random_linear(5, (3, 1, 6)).eval()
+    x = random_images(8, (3, 1, 6))
+    attack = AutoAttackEvaluation(version="apgd", engine=engine)
+    autoattack(model, x, model(x).argmax(1), ball_of(model, "l2"), **STANDARD | {"attack": attack})
+
+
 def test_clip_to_the_normalised_unit_box_is_refused() -> None:
     model = linear()
     threat = Threat(eps=0.1, space="normalised", clip="normalised-unit")

@@ -24,6 +24,7 @@ def problems(draw):
         test=test,
         test_limit=draw(st.one_of(st.none(), st.integers(1, 50))),
         seed=draw(st.integers(0, 2**31)),
+        held_out=draw(st.sampled_from(["last", "stratified"])),
     )
     return splits, labels, draw(labels_of)
 
@@ -52,6 +53,7 @@ def test_sizes_are_as_asked_and_no_image_is_in_two_splits(problem):
 @given(problems())
 def test_a_counted_test_is_the_end_of_the_training_part(problem):
     splits, labels, official = problem
+    splits = splits.model_copy(update={"held_out": "last"})
     result = split(splits, labels, official)
     start, end = (0, len(official)) if splits.test == "official" else (len(labels) - splits.test, len(labels))
     assert result.official_test == (splits.test == "official")
@@ -84,6 +86,19 @@ def test_for_one_seed_the_training_size_changes_nothing_else(labels, seed, data)
     b = split(Splits(validation=validation, train=small + 1, seed=seed), labels, labels[:5])
     assert np.array_equal(a.validation, b.validation)
     assert set(a.train.tolist()) < set(b.train.tolist())
+
+
+def test_a_test_held_out_by_class_has_the_shares_of_all_images_and_is_drawn_by_the_seed():
+    labels = np.repeat([0, 1, 2], [100, 60, 40])
+    found = [
+        split(Splits(validation=20, test=50, seed=seed, held_out="stratified"), labels, None)
+        for seed in (0, 1)
+    ]
+    for each in found:
+        assert np.bincount(labels[each.test]).tolist() == [25, 15, 10]
+        assert np.bincount(labels[each.validation]).tolist() == [10, 6, 4]
+        assert np.bincount(labels[each.train]).tolist() == [65, 39, 26]
+    assert found[0].test.tolist() != found[1].test.tolist()
 
 
 def test_the_seed_draws_validation_but_not_the_test():
@@ -153,7 +168,7 @@ RULES = ("stratified", "random", "last", "last-per-class")
 @given(problem=problems())
 def test_by_every_rule_sizes_fit_and_a_smaller_training_set_is_in_a_larger_one(rule, problem):
     splits, labels, official = problem
-    splits = splits.model_copy(update={"rule": rule})
+    splits = splits.model_copy(update={"rule": rule, "held_out": "last"})
     some, every = (
         split(given, labels, official) for given in (splits, splits.model_copy(update={"train": None}))
     )

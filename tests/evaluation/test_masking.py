@@ -20,8 +20,10 @@ def threat(norm: str = "linf", eps: float = 0.08, space: str = "normalised") -> 
     return Threat.model_validate({"norm": norm, "eps": eps, "space": space})
 
 
-def verdicts(model: Linear | Convolutional, threat: Threat, n: int = 100) -> dict[str, dict[str, Any]]:
-    x, positions = random_images(n, SHAPE), torch.arange(n)
+def verdicts(
+    model: Linear | Convolutional, threat: Threat, n: int = 100, shape: tuple[int, int, int] = SHAPE
+) -> dict[str, dict[str, Any]]:
+    x, positions = random_images(n, shape), torch.arange(n)
     model.eval()
     ball = Ball.of(threat, model.mean, model.std)
     found = of_model(model, x, model(x).argmax(1), positions, ball, seed=0, room=Room(64))
@@ -79,6 +81,15 @@ def test_attacks_that_weaken_with_more_steps_are_caught(monkeypatch: pytest.Monk
     failed = {check for check, verdict in found.items() if not verdict["passed"]}
     assert failed == {"more steps not weaker", "black-box not stronger than white-box"}
     assert "of 100 images 0 fell to PGD-50" in found["more steps not weaker"]["detail"]
+
+
+def test_square_does_not_apply_to_images_lower_than_it_can_search() -> None:
+    for height, norm, applies in ((4, "l2", False), (4, "linf", True), (5, "l2", True)):
+        found = verdicts(random_linear(5, (3, height, 6)), threat(norm), 20, (3, height, 6))
+        assert len(found) == 5
+        black_box = found["black-box not stronger than white-box"]
+        assert (black_box["passed"] is not None) == applies
+        assert ("5 pixels in height or more for l2" in black_box["detail"]) != applies
 
 
 def test_batch_statistics_are_named_and_end_the_checks() -> None:

@@ -26,7 +26,7 @@ def tree(tmp_path) -> small_params.Tree:
         "source": "arrays",
         "path": str(tmp_path / "images"),
         "at_most": 30,
-        "splits": {"validation": 10, "test": 20},
+        "splits": {"validation": 10, "test": 20, "held_out": "stratified"},
         "normalisation": {"mean": [0.5], "std": [0.25]},
     }
     return small_params.tree(

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from moments import moment
 from robustfront import attacks
+from robustfront.attacks import adaptive
 from robustfront.config.images import CropFlip, Normalisation
 from robustfront.config.networks import PreActResNet
 from robustfront.config.schema import Training
@@ -287,9 +288,9 @@ def test_apgd_attacks_with_as_many_steps_in_the_mode_asked_for(
     how = {"steps": 3, "generator": seeded()}
     if objective:
         ascends = getattr(attacks.objectives, objective)
-        expected = attacks.apgd(model, x, y, method.ball, objective=ascends, **how)
+        expected = adaptive.apgd(model, x, y, method.ball, objective=ascends, **how)
     else:
-        expected = attacks.targeted_apgd(model, x, y, method.ball, targets=9, **how)
+        expected = adaptive.targeted_apgd(model, x, y, method.ball, targets=9, **how)
     assert torch.equal(found, expected)
     assert 0.04 < (found - x).abs().max() <= 0.05 + 1e-12
 

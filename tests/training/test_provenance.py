@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from robustfront import artefacts
+from robustfront import artefacts, revision
 from robustfront.config.schema import Run
 from robustfront.training import provenance
 
@@ -62,7 +62,7 @@ def test_manifest_says_what_where_and_by_what(tmp_path) -> None:
 def test_commit_tells_clean_from_edited_and_knows_when_there_is_none(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert provenance.commit() is None
+    assert revision.commit() is None
 
     def git(*arguments: str) -> str:
         author = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
@@ -74,11 +74,11 @@ def test_commit_tells_clean_from_edited_and_knows_when_there_is_none(tmp_path, m
     git("add", "file")
     git("commit", "-q", "-m", "x")
     git("tag", "v1")
-    assert provenance.commit() == git("rev-parse", "--short=12", "HEAD")
+    assert revision.commit() == git("rev-parse", "--short=12", "HEAD")
     Path("file").write_text("2")
-    assert provenance.commit() == git("rev-parse", "--short=12", "HEAD") + "-dirty"
+    assert revision.commit() == git("rev-parse", "--short=12", "HEAD") + "-dirty"
 
 
 def test_commit_survives_a_machine_without_git(monkeypatch) -> None:
     monkeypatch.setenv("PATH", "")
-    assert provenance.commit() is None
+    assert revision.commit() is None

@@ -1,7 +1,8 @@
 """Attacks: maps (model, x, y) to x' inside a threat model.
 
 Names are loaded on first use, so that importing the package, as every method file does, imports no torch.
-The AutoAttack front end is imported by its full name, `robustfront.attacks.autoattack`.
+What few need is imported by its full name: AutoAttack's front end, `robustfront.attacks.autoattack`, and APGD
+for training, `robustfront.attacks.adaptive`.
 """
 
 import importlib
@@ -9,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from robustfront.attacks import objectives
-    from robustfront.attacks.adaptive import apgd, targeted_apgd
     from robustfront.attacks.ball import Ball
     from robustfront.attacks.engine import frozen, input_gradient, iterates, pgd, until_fallen
     from robustfront.attacks.standin import compile_stand_ins, release_stand_ins, stand_in
 
 __all__ = [
     "Ball",
-    "apgd",
     "compile_stand_ins",
     "frozen",
     "input_gradient",
@@ -25,13 +24,11 @@ __all__ = [
     "pgd",
     "release_stand_ins",
     "stand_in",
-    "targeted_apgd",
     "until_fallen",
 ]
 
 _MODULES = {
     "Ball": "ball",
-    "apgd": "adaptive",
     "compile_stand_ins": "standin",
     "frozen": "engine",
     "input_gradient": "engine",
@@ -40,7 +37,6 @@ _MODULES = {
     "pgd": "engine",
     "release_stand_ins": "standin",
     "stand_in": "standin",
-    "targeted_apgd": "adaptive",
     "until_fallen": "engine",
 }
 

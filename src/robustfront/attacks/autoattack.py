@@ -56,12 +56,18 @@ def autoattack(
     as the random numbers of a batch are drawn together. `report` is called as each batch of each part is
     done, by the fast engines also meanwhile.
 
-    Raises ConfigError below 4 classes (the targeted DLR loss refers to the fourth logit), and as `unit_box`.
+    Raises ConfigError for fewer classes or lower images than it can be made on, and as `unit_box`.
     """
-    if model.classes < 4:
+    if model.classes < attack.fewest_classes:
         raise ConfigError(
-            f"attack 'autoattack' needs 4 classes or more, not {model.classes}: "
+            f"attack 'autoattack' needs {attack.fewest_classes} classes or more, not {model.classes}: "
             "use 'pgd' with objective 'margin' and several restarts"
+        )
+    if x.shape[2] < attack.fewest_rows(ball.threat.norm):
+        raise ConfigError(
+            f"attack 'autoattack' of version '{attack.version}' needs images of "
+            f"{attack.fewest_rows(ball.threat.norm)} pixels in height or more for {ball.threat.norm}, not "
+            f"{x.shape[2]}: use version 'apgd', or 'pgd' with several restarts"
         )
     with _prepared(model, ball, x) as (wrapped, z, settings):
         if len(x) == 0:

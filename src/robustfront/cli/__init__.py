@@ -74,15 +74,21 @@ def methods(options: Options) -> None:
 @cli.command()
 @click.pass_obj
 def prepare(options: Options) -> None:
-    """Write the resolved config.yaml of every planned run, and date back files from the future."""
+    """Write the resolved config.yaml of every planned run, and date back files from the future.
+
+    Once for all jobs, it also says why manifests will not name the git commit.
+    """
     from robustfront.artefacts import date_back
     from robustfront.planning.files import write_configs
+    from robustfront.revision import why_unknown
     from robustfront.upkeep.neighbours import register
 
     write_configs(options.plan, options.results)
     register(options.all_plans, options.params, options.results, options.reports)
     for folder in (options.results, options.reports):
         date_back(folder)
+    if problem := why_unknown():
+        click.echo(f"warning: manifests will not name the git commit: {problem}", err=True)
 
 
 @cli.command()
@@ -92,11 +98,12 @@ def prepare(options: Options) -> None:
 )
 @click.pass_obj
 def data(options: Options, dataset_id: str, raw: Path) -> None:
-    """Download, verify, split and store a data set."""
+    """Download, verify, split and store a data set; say what of params.yaml does not fit it."""
     dataset = options.pick(options.plan.datasets, dataset_id, "data set")
     from robustfront.data.store import prepare as prepare_data
 
     prepare_data(dataset, raw, options.layout.dataset(dataset_id))
+    options.plan_again()
 
 
 @cli.command()

@@ -29,7 +29,12 @@ class Options:
     def _plans(self) -> Plans:
         from robustfront.planning import Plans
 
-        return Plans(self.params)
+        return Plans(self.params, self.results)
+
+    def plan_again(self) -> None:
+        """ConfigError if what has been prepared meanwhile does not fit."""
+        del self._plans
+        self.try_all()
 
     def try_all(self) -> None:
         """ConfigError on a mistake in any scale."""

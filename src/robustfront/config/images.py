@@ -15,7 +15,13 @@ class Splits(Config):
     train: Count | None = Field(None, description="training images; null: all that are left over")
     validation: Count = Field(description="images held out of the official training part for model selection")
     test: Literal["official"] | Count = Field(
-        "official", description="the official test part, or that many of the last official training images"
+        "official", description="the official test part, or that many of the official training images"
+    )
+    held_out: Literal["last", "stratified"] = added(
+        "last",
+        before="last",
+        description="which training images are the test where `test` is their number: the last ones of the "
+        "files, or by class, drawn by `seed`",
     )
     test_limit: Count | None = Field(
         None, description="keep only so many test images, drawn by `seed`; null: all"

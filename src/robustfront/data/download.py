@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import requests
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from tqdm import tqdm
 from urllib3.exceptions import HTTPError
 
 from robustfront.config.datasets.base import File, Source
 from robustfront.data.sources import algorithm, checksum
 from robustfront.errors import DataError
+from robustfront.locks import PATIENCE, lock_at
 
 ATTEMPTS = 4
 """Rounds through all mirrors in a row that may bring nothing new before we give up."""
@@ -71,9 +72,9 @@ def fetch(source: Source, folder: Path, *, test: bool = True, pause: float = 0.5
 @contextmanager
 def _turn(folder: Path) -> Iterator[None]:
     """Waits, having said so, while another process downloads into `folder`: both want the same files."""
-    lock = FileLock(folder / ".lock")
+    lock = lock_at(folder / ".lock")
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=PATIENCE)
     except Timeout:
         print(f"{folder}: waiting for another process that downloads into it", file=sys.stderr, flush=True)
         lock.acquire()

@@ -32,26 +32,30 @@ class Indices(NamedTuple):
 def split(splits: Splits, labels: np.ndarray, official_test: np.ndarray | None) -> Indices:
     """Makes the splits from the `labels` (N,) of the official training part and those of the test part.
 
-    The last images of the training part are the test if the config asks for a number of them; they are not
-    drawn, so the seed does not change the test. ConfigError if there are too few images, or no test part.
+    If the config asks for a number of test images, they are the last ones of the training part, whatever the
+    seed, or are drawn from it by class, as `held_out` says. ConfigError if there are too few images, or no
+    test part.
     """
+    everything = np.arange(len(labels))
     if splits.test == "official":
         if official_test is None:
             raise ConfigError(
                 "splits.test: this data set has no official test part; write how many of the last images "
                 "to hold out as test"
             )
-        pool, test, test_labels = len(labels), np.arange(len(official_test)), official_test
+        held_out, pool, test, test_labels = 0, everything, np.arange(len(official_test)), official_test
     else:
-        pool, test = len(labels) - splits.test, np.arange(max(len(labels) - splits.test, 0), len(labels))
+        held_out = splits.test
+        order = everything if splits.held_out == "last" else stratified_order(labels, splits.seed)[::-1]
+        kept = max(len(labels) - held_out, 0)
+        pool, test = np.sort(order[:kept]), np.sort(order[kept:])
         test_labels = labels[test]
-    if pool < splits.validation + (splits.train or 1):
+    if len(pool) < splits.validation + (splits.train or 1):
         raise ConfigError(
-            f"splits: the official training part has {len(labels)} images, too few for {len(labels) - pool} "
+            f"splits: the official training part has {len(labels)} images, too few for {held_out} "
             f"test + {splits.validation} validation + {splits.train or 'any'} training images"
         )
-    order = _order(splits, labels[:pool])
-    rest, validation = np.split(order, [pool - splits.validation])
+    rest, validation = np.split(pool[_order(splits, labels[pool])], [len(pool) - splits.validation])
     return Indices(
         train=np.sort(rest[: splits.train]),
         validation=np.sort(validation),

@@ -13,6 +13,7 @@ import numpy as np
 
 from robustfront import artefacts, checksums
 from robustfront.config.datasets.base import Dataset, Source
+from robustfront.config.images import Splits
 from robustfront.data.rawfiles import obtain
 from robustfront.data.readers import Raw, read
 from robustfront.data.splits import split, subset
@@ -24,6 +25,8 @@ if TYPE_CHECKING:  # the `data` step needs numpy alone, and importing torch take
 IMAGES = "images.safetensors"
 MANIFEST = "manifest.json"
 SPLITS = ("train", "validation", "test")
+NOTABLE = 2
+"""Images of a class that a split has at least one of: a stratified one has its share, or one less."""
 HASHED = 1 << 24
 """Bytes up to which an images file is hashed whenever it is loaded: that takes some 10 ms."""
 
@@ -189,16 +192,32 @@ def _splits(raw: Raw, dataset: Dataset) -> dict[str, np.ndarray]:
     """The arrays of the artefact by name."""
     try:
         indices = split(dataset.splits, raw.train.labels, None if raw.test is None else raw.test.labels)
+        arrays: dict[str, np.ndarray] = {}
+        for name in SPLITS:
+            official = name == "test" and indices.official_test
+            part = raw.test if official and raw.test is not None else raw.train
+            chosen = getattr(indices, name)
+            arrays[f"{name}.images"] = part.images.take(chosen, axis=0)
+            arrays[f"{name}.labels"] = part.labels.take(chosen)
+            arrays[f"{name}.indices"] = chosen
+        _check_classes(arrays, raw.train.labels, dataset.splits)
     except ConfigError as error:
         raise ConfigError(f"dataset {dataset.name}: {error}") from None
-    arrays: dict[str, np.ndarray] = {}
-    for name in SPLITS:
-        part = raw.test if name == "test" and indices.official_test and raw.test is not None else raw.train
-        chosen = getattr(indices, name)
-        arrays[f"{name}.images"] = part.images.take(chosen, axis=0)
-        arrays[f"{name}.labels"] = part.labels.take(chosen)
-        arrays[f"{name}.indices"] = chosen
     return arrays
+
+
+def _check_classes(arrays: dict[str, np.ndarray], labels: np.ndarray, splits: Splits) -> None:
+    """ConfigError if a split of images with `labels` (N,) lacks a class of which it should have some."""
+    held_out = () if splits.test == "official" else (("test", "held_out"),)
+    for name, key in (*held_out, ("train", "rule"), ("validation", "rule")):
+        found = arrays[f"{name}.labels"]
+        share = np.bincount(labels) * (len(found) / len(labels))
+        lacking = np.flatnonzero((np.bincount(found, minlength=len(share)) == 0) & (share >= NOTABLE))
+        if lacking.size:
+            raise ConfigError(
+                f"splits.{key} = '{getattr(splits, key)}': none of the {len(found)} {name} images is of "
+                f"class {', '.join(map(str, lacking[:10]))}; set it to 'stratified'"
+            )
 
 
 def _save(arrays: dict[str, np.ndarray], path: Path) -> None:

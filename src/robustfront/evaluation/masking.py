@@ -17,6 +17,7 @@ from torch import Tensor
 from robustfront.attacks import Ball, input_gradient
 from robustfront.attacks.autoattack import square
 from robustfront.config.attacks import FINAL
+from robustfront.config.attacks.autoattack import SQUARE_ROWS
 from robustfront.config.attacks.pgd import PGDEvaluation
 from robustfront.config.evaluations import MASKING_IMAGES
 from robustfront.evaluation.batches import ascend, judge
@@ -47,8 +48,8 @@ def of_model(
     """The checks, on the first `MASKING_IMAGES` of the given images, all classified correctly by the model.
 
     The reference attack is PGD with 20 steps of eps / 8 from a uniform start. Square is left out where the
-    clip is not `image`, which it cannot respect. If predictions depend on the rest of the batch, nothing else
-    is run, as it would mean nothing.
+    clip is not `image`, which it cannot respect, and does not apply to images lower than it can search. If
+    predictions depend on the rest of the batch, nothing else is run, as it would mean nothing.
 
     With `counted`, (N,) bool, the images are whole batches for such a network: all are attacked together, and
     what becomes of those that count is looked at. Square, which leaves images out, does not apply.
@@ -72,6 +73,9 @@ def of_model(
     verdicts += [_gradients(target), more_steps]
     if whole:
         verdicts.append(verdict(BLACK_BOX, None, "Square leaves images out of a batch as they fall", 0))
+    elif ball.threat.clip == "image" and x.shape[2] < (rows := SQUARE_ROWS[ball.threat.norm]):
+        detail = f"Square needs images of {rows} pixels in height or more for {ball.threat.norm}"
+        verdicts.append(verdict(BLACK_BOX, None, detail, 0))
     elif ball.threat.clip == "image":
         found = compare(fell_longer, target.square(ball))
         verdicts.append(not_weaker(BLACK_BOX, longer, f"Square-{QUERIES}", found))

@@ -130,14 +130,16 @@ class TwoGradients(AdversarialTraining):
         params = self.params
         if "apgd" not in params.inner:
             return super().craft(x, y, at)
+        from robustfront.attacks import adaptive
+
         self.model.train(params.attack_mode == "train")
         attacked = attacks.stand_in(self.model, x)
         how: dict[str, Any] = {"steps": params.attack.steps, "generator": at.generator}
         if params.inner == "t-apgd-dlr":
-            x_adv = attacks.targeted_apgd(attacked, x, y, self.ball, targets=TARGETS, **how)
+            x_adv = adaptive.targeted_apgd(attacked, x, y, self.ball, targets=TARGETS, **how)
         else:
             objective = attacks.objectives.ce if params.inner == "apgd-ce" else attacks.objectives.dlr
-            x_adv = attacks.apgd(attacked, x, y, self.ball, objective=objective, **how)
+            x_adv = adaptive.apgd(attacked, x, y, self.ball, objective=objective, **how)
         self.model.train()
         return x_adv
 

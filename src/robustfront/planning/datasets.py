@@ -1,8 +1,46 @@
-"""What is known of a data set before it is there: its shape and sizes, and whether the config fits them."""
+"""What is known of a data set: before it is there by its config, then by what was made of it."""
 
+from dataclasses import dataclass
+from pathlib import Path
+
+from robustfront.artefacts import Layout, read_json
 from robustfront.config.datasets.base import Dataset, Shape
 from robustfront.config.evaluations import SplitName
-from robustfront.errors import ConfigError
+from robustfront.config.identity import dataset_id
+from robustfront.errors import ArtefactError, ConfigError
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Of a data set's images; None where that depends on files of the user's own, which nobody has read yet.
+
+    `rows`: their height in pixels; `images`: how many each split has.
+    """
+
+    classes: int | None
+    rows: int | None
+    images: dict[SplitName, int | None]
+
+    @property
+    def are_complete(self) -> bool:
+        return None not in (self.classes, self.rows, *self.images.values())
+
+
+def facts(dataset: Dataset, results: Path | None) -> Facts:
+    """What a prepared data set in the folder `results` has, else what its config says."""
+    splits: tuple[SplitName, ...] = ("train", "validation", "test")
+    if results is not None:
+        try:
+            found = read_json(Layout(results).dataset(dataset_id(dataset)) / "manifest.json")
+            counts: dict[SplitName, int | None] = {
+                name: sum(found["images_per_class"][name]) for name in splits
+            }
+            return Facts(found["classes"], found["image_shape"][1], counts)
+        except (ArtefactError, LookupError, TypeError):
+            pass  # it is not there, or `robustfront verify` tells
+    shape = dataset.shape
+    images = {name: split_images(dataset, name) for name in splits}
+    return Facts(shape.classes if shape else None, shape.size if shape else None, images)
 
 
 def train_images(dataset: Dataset) -> int | None:

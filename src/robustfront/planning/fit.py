@@ -1,6 +1,6 @@
-"""Whether networks, budgets and evaluations fit the data they get, as far as sizes are known beforehand."""
+"""Whether networks, budgets and evaluations fit the data they get, as far as that is known by now."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from robustfront.config.evaluations import SplitName, Suite
 from robustfront.config.experiment import Scale
@@ -8,22 +8,22 @@ from robustfront.config.networks import NetworkConfig
 from robustfront.config.schema import Config, Dataset, Training
 from robustfront.errors import ConfigError
 from robustfront.methods.base import Method
-from robustfront.planning.datasets import split_images, train_images
+from robustfront.planning.datasets import Facts
 from robustfront.planning.study import PlannedRun
 
 
-def check_null_space(model: NetworkConfig, dataset: Dataset, where: str, needed_by: str) -> None:
+def check_null_space(model: NetworkConfig, facts: Facts, where: str, needed_by: str) -> None:
     """ConfigError if a head of full rank on the network's features cannot have a null space."""
-    shape, features = dataset.shape, model.feature_count
+    classes, features = facts.classes, model.feature_count
     if features == 0:
         raise _logits_alone(model, where, needed_by)
-    if shape is None or features is None or features > shape.classes:
+    if classes is None or features is None or features > classes:
         return
     key, advice = f"arch = '{model.arch}'", "choose a network with more features than classes"
-    if wider := model.widening(shape.classes + 1):
+    if wider := model.widening(classes + 1):
         key, advice = f"{wider[0]} = {getattr(model, wider[0])}", f"use {wider[1]} or more"
     raise ConfigError(
-        f"{where}: model.{key}: its head maps {features} features to {shape.classes} classes and has no null "
+        f"{where}: model.{key}: its head maps {features} features to {classes} classes and has no null "
         f"space, which {needed_by} needs; {advice}"
     )
 
@@ -43,9 +43,9 @@ def _logits_alone(model: NetworkConfig, where: str, needed_by: str) -> ConfigErr
     )
 
 
-def check_batches(training: Training, dataset: Dataset, where: str) -> None:
+def check_batches(training: Training, facts: Facts, where: str) -> None:
     """ConfigError if an epoch ends with a batch of a single image, or has no batch at all."""
-    images, size = train_images(dataset), training.batch_size
+    images, size = facts.images["train"], training.batch_size
     if images is not None and training.batches(images) == 0:
         raise ConfigError(
             f"{where}: training.batch_size = {size}: is more than the {images} training images, of which "
@@ -66,19 +66,6 @@ def check_validation(method: type[Method], params: Config, dataset: Dataset, whe
             "learns from one half of the validation images, and the model is selected on the other; hold out "
             "2 or more"
         )
-
-
-def check_classes(suites: Iterable[Suite], dataset: Dataset, where: str) -> None:
-    """ConfigError if a suite has an attack that needs more classes than a data set has."""
-    classes = dataset.shape.classes if dataset.shape else None
-    for suite in suites:
-        for name, attack in suite.attacks.items():
-            if classes is not None and classes < attack.fewest_classes:
-                raise ConfigError(
-                    f"{where}.suites.{suite.name}.attacks.{name}: needs {attack.fewest_classes} classes or "
-                    f"more, {dataset.name} has {classes}; use 'pgd' with objective 'margin' and several "
-                    "restarts"
-                )
 
 
 def check_suites(suites: Iterable[Suite], run: PlannedRun, where: str) -> None:
@@ -105,7 +92,24 @@ def _looks_at_batches(run: PlannedRun, where: str, remedy: str) -> ConfigError:
     )
 
 
-def check_samples(scale: Scale, datasets: Iterable[Dataset], where: str) -> None:
+def check_attacks(suites: Iterable[Suite], name: str, facts: Facts, where: str) -> None:
+    """ConfigError if an attack needs more classes, or higher images, than the data set `name` has."""
+    for suite in suites:
+        for key, attack in suite.attacks.items():
+            norm = suite.threat.norm
+            needs = (
+                ("classes or more", attack.fewest_classes, facts.classes),
+                (f"rows of pixels or more for {norm}", attack.fewest_rows(norm), facts.rows),
+            )
+            for what, fewest, found in needs:
+                if found is not None and found < fewest:
+                    raise ConfigError(
+                        f"{where}.suites.{suite.name}.attacks.{key}: needs {fewest} {what} ({attack.words}), "
+                        f"{name} has {found}; choose another attack"
+                    )
+
+
+def check_samples(scale: Scale, datasets: Mapping[str, Facts], where: str) -> None:
     """ConfigError if a suite asks for more images than a split has, or an analysis for one beyond."""
     wanted: list[tuple[str, int, int, SplitName]] = [
         (f"suites.{suite.name}.samples.{attack}", count, count, suite.split)
@@ -117,10 +121,10 @@ def check_samples(scale: Scale, datasets: Iterable[Dataset], where: str) -> None
         for name, analysis in scale.analyses.items()
         for key, position in analysis.positions.items()
     ]
-    for dataset in datasets:
+    for dataset, facts in datasets.items():
         for key, value, needed, split in wanted:
-            images = split_images(dataset, split)
+            images = facts.images[split]
             if images is not None and needed > images:
                 raise ConfigError(
-                    f"{where}.{key} = {value}: needs {needed} {split} images, {dataset.name} has {images}"
+                    f"{where}.{key} = {value}: needs {needed} {split} images, {dataset} has {images}"
                 )

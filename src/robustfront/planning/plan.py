@@ -15,7 +15,7 @@ from robustfront.config.validation import did_you_mean
 from robustfront.errors import ConfigError
 from robustfront.methods import Methods, methods
 from robustfront.planning import fit
-from robustfront.planning.datasets import check
+from robustfront.planning.datasets import Facts, check, facts
 from robustfront.planning.recipes import Recipe, Recipes
 from robustfront.planning.study import PlannedAnalysis, PlannedRun, StudyPlan
 
@@ -34,7 +34,8 @@ class Plan:
     """Everything that the studies do at one scale. `runs` is in an order in which parents come first.
 
     Equal configs are one run, whichever studies name it. `evaluations`: run id -> evaluation id ->
-    evaluation; a run gets those of all studies that have it. `absent`: studies that have no such scale.
+    evaluation; a run gets those of all studies that have it. `facts`: of each data set what is known by now.
+    `absent`: studies that have no such scale.
     """
 
     scale: str
@@ -46,6 +47,7 @@ class Plan:
     runs: dict[str, PlannedRun] = field(default_factory=dict)
     projectors: dict[str, Projector] = field(default_factory=dict)
     datasets: dict[str, Dataset] = field(default_factory=dict)
+    facts: dict[str, Facts] = field(default_factory=dict)
     analyses: dict[str, PlannedAnalysis] = field(default_factory=dict)
     evaluations: dict[str, dict[str, Evaluation]] = field(default_factory=dict)
 
@@ -66,11 +68,12 @@ class Plan:
 class Plans:
     """All that the files of numbers ask for, read once. ConfigError on any problem in any of the files.
 
-    What only shows when a scale is planned is told by `of` and `scales`.
+    What only shows when a scale is planned is told by `of` and `scales`. `results`: the folder whose data
+    sets are known by what was made of them; what does not fit them is a problem like any other.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._params = path, load_params(path)
+    def __init__(self, path: Path, results: Path | None = None) -> None:
+        self._path, self._params, self._results = path, load_params(path), results
         _check_datasets(self._params)
         self._planned: dict[str, Plan] = {}
 
@@ -86,7 +89,7 @@ class Plans:
 
     def _whole(self, scale: str) -> Plan:
         if scale not in self._planned:
-            self._planned[scale] = _plan(self._params, scale)
+            self._planned[scale] = _plan(self._params, scale, self._results)
         return self._planned[scale]
 
     def of(self, scale: str | None = None, studies: Sequence[str] | None = None) -> Plan:
@@ -100,7 +103,7 @@ class Plans:
                 f"{self._path}: there is no scale {name!r}{did_you_mean(name, self._params.scales)}"
             )
         pick(studies, self._params.experiments, self._params.source)
-        plan = _plan(self._params, name, studies) if studies else self._whole(name)
+        plan = _plan(self._params, name, self._results, studies) if studies else self._whole(name)
         if not plan.studies:
             raise ConfigError(
                 f"{self._path}: no study has a scale {name!r} (asked: {', '.join(plan.absent)}); "
@@ -126,12 +129,12 @@ def _check_datasets(params: Params) -> None:
             check(experiment.datasets[key], f"{experiment.source}: datasets.{key}")
 
 
-def _plan(params: Params, scale: str, studies: Sequence[str] | None = None) -> Plan:
+def _plan(params: Params, scale: str, results: Path | None, studies: Sequence[str] | None = None) -> Plan:
     frame, recipes = params.scales[scale], Recipes(params, scale, methods)
     plan = Plan(scale, frame.note, frame.throughput, methods)
     for name in pick(studies, params.experiments, params.source):
         if scale in params.experiments[name].scales:
-            _add_study(plan, name, recipes.of(name), params)
+            _add_study(plan, name, recipes.of(name), params, results)
         else:
             plan.absent.append(name)
     for name, study in plan.studies.items():
@@ -139,7 +142,7 @@ def _plan(params: Params, scale: str, studies: Sequence[str] | None = None) -> P
     return plan
 
 
-def _add_study(plan: Plan, name: str, found: dict[str, Recipe], params: Params) -> None:
+def _add_study(plan: Plan, name: str, found: dict[str, Recipe], params: Params, results: Path | None) -> None:
     """Adds a study with its runs, their evaluations, its analyses, and the projectors these need."""
     experiment = params.experiments[name]
     settings = experiment.scales[plan.scale]
@@ -148,18 +151,20 @@ def _add_study(plan: Plan, name: str, found: dict[str, Recipe], params: Params) 
     study = plan.studies[name] = StudyPlan(experiment.study, plan.scale, plan.note, settings, ours)
     for key, dataset in ours.items():
         plan.datasets.setdefault(key, dataset)
+        plan.facts.setdefault(key, facts(dataset, results))
     builder = _Builder(plan, study, experiment.source, params.rank_tolerance)
     for dataset, seed in itertools.product(datasets, settings.seeds):
         builder.add_runs(found, dataset, seed)
     for key, analysis in settings.analyses.items():
         builder.add_analysis(key, analysis, experiment.entries)
     where = f"{experiment.source}: scales.{plan.scale}"
-    for dataset in datasets:
-        fit.check_classes(settings.suites.values(), dataset, where)
     for run in study.runs.values():
         fit.check_suites(settings.suites.values(), run, where)
         plan.evaluations.setdefault(run.id, {}).update(study.wanted(run.id))
-    fit.check_samples(settings, datasets, where)
+    known = {dataset.name: plan.facts[key] for key, dataset in ours.items()}
+    fit.check_samples(settings, known, where)
+    for key, each in known.items():
+        fit.check_attacks(settings.suites.values(), key, each, where)
 
 
 @dataclass
@@ -176,13 +181,14 @@ class _Builder:
         runs: dict[str, PlannedRun] = {}
         for recipe in found.values():
             where = f"{self.source}: scales.{self.plan.scale}, run '{recipe.name}' on {dataset.name}"
-            fit.check_batches(recipe.training, dataset, where)
+            fit.check_batches(recipe.training, self.plan.facts[dataset_id(dataset)], where)
             fit.check_validation(recipe.method.method, recipe.params, dataset, where)
             fit.check_features(recipe.model, self.study.suites.values(), where)
             init = runs[recipe.init].id if recipe.init is not None else None
             projector = None
             if recipe.method.method.needs_null_space and init is not None:
-                fit.check_null_space(recipe.model, dataset, where, f"method '{recipe.method.name}'")
+                known = self.plan.facts[dataset_id(dataset)]
+                fit.check_null_space(recipe.model, known, where, f"method '{recipe.method.name}'")
                 projector = self._projector(init)
             config = Run(
                 method=recipe.method.name,
@@ -239,7 +245,7 @@ class _Builder:
                 f"kind {analysis.kind} compares a run with its start; leave it out"
             )
         where = f"{self.source}: scales.{self.plan.scale}, run '{run_name}' on {run.config.dataset.name}"
-        fit.check_null_space(run.config.model, run.config.dataset, where, f"analysis '{name}'")
+        fit.check_null_space(run.config.model, self.plan.facts[run.dataset_id], where, f"analysis '{name}'")
         return self._projector(run.config.init)
 
     def _projector(self, run_id: str) -> str:

@@ -93,9 +93,17 @@ def _totals(plan: Plan, costs: list[Cost]) -> list[str]:
         f"memory: {_size(memory)} for the largest job, beside the libraries' own",
         f"disk: {_size(disk)}, beside downloads",
     ]
+    if unknown := [
+        dataset.name for key, dataset in plan.datasets.items() if not plan.facts[key].are_complete
+    ]:
+        lines.append(
+            f"not checked: whether classes, sizes and counts of {', '.join(unknown)} fit what is done with "
+            "them; `snakemake data` makes them known, and says it before anything is trained"
+        )
     if len(known) < len(costs):
-        unknown = len(costs) - len(known)
-        lines.append(f"not estimated: {unknown} run(s) on images, of networks or by methods of your own")
+        lines.append(
+            f"not estimated: {len(costs) - len(known)} run(s) on images, of networks or by methods of your own"
+        )
     return lines
 
 

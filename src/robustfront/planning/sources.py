@@ -34,7 +34,9 @@ _BESIDE = frozenset(
         ".data.sources",
         ".errors",
         ".jobs",
+        ".locks",
         ".planning",
+        ".revision",
         ".training.provenance",
     )
 )

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import get_args
 
 import torch
-from filelock import FileLock
 from torch import Tensor
 
 from robustfront import attacks
 from robustfront.attacks import objectives
 from robustfront.config.schema import Precision
 from robustfront.errors import ConfigError
+from robustfront.locks import in_turn
 from robustfront.models import Classifier
 from robustfront.planning.arithmetic import Decision, load, place, save
 from robustfront.training.provenance import device_name
@@ -57,7 +57,7 @@ def settle(
     network = f"{arch}, {'x'.join(map(str, images.shape[1:]))}"
     path = place(results, network, images.device.type)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):  # jobs that start together would disturb each other's times
+    with in_turn(path.with_suffix(".lock")):  # jobs that start together would disturb each other's times
         decision = load(path)
         if decision is None:
             decision = _measured(network, model, images)

@@ -3,7 +3,6 @@
 import importlib.metadata
 import platform
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import torch
 import robustfront
 from robustfront import artefacts
 from robustfront.config.schema import Run
+from robustfront.revision import commit
 
 _LIBRARIES = ("torch", "torchvision", "numpy", "timm", "safetensors", "pyautoattack")
 
@@ -44,21 +44,6 @@ def ancestors(run: Run, runs: Path) -> dict[str, Any]:
         return {}
     parent = artefacts.read_json(path)
     return {run.init: parent["config"], **parent["ancestors"]} if "ancestors" in parent else {}
-
-
-def commit() -> str | None:
-    """The git commit of the working directory, with "-dirty" if tracked files differ; None outside git."""
-    try:
-        answer = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return answer.stdout.strip()
 
 
 def device_name(device: torch.device) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robustfront.artefacts import Layout, read_json
+from robustfront.artefacts import Layout, read_json, sha256
 from robustfront.checksums import recorded
 from robustfront.errors import ArtefactError, ConfigError
 from robustfront.planning import Plan
@@ -132,7 +132,10 @@ def records(results: Path) -> dict[Path, dict[str, Any]]:
 
 
 def outdated(results: Path, found: Mapping[Path, dict[str, Any]]) -> dict[Path, list[str]]:
-    """Records made from other bytes than those that other records vouch for now, and the inputs concerned."""
+    """Records made from other bytes than those that lie there now, and the inputs concerned.
+
+    What lies in `results` is what other records vouch for; original images are read.
+    """
     now = {
         (path.parent / name).relative_to(results).as_posix(): checksum
         for path, record in found.items()
@@ -140,9 +143,39 @@ def outdated(results: Path, found: Mapping[Path, dict[str, Any]]) -> dict[Path, 
     }
     changed = {
         path: [name for name, then in record.get("made_from", {}).items() if now.get(name, then) != then]
+        + replaced(record)
         for path, record in found.items()
     }
     return {path: inputs for path, inputs in changed.items() if inputs}
+
+
+def replaced(record: Mapping[str, Any]) -> list[str]:
+    """The paths of original images that the record of a data set names and that have another content now.
+
+    One that is gone is none: a data set that is made needs it no more.
+    """
+    files = ((Path(file["path"]).expanduser(), file) for file in record.get("raw_files", {}).values())
+    return [str(path) for path, file in files if path.is_file() and not _is_same(path, file)]
+
+
+def edited_since(manifest: Path) -> list[str]:
+    """What `replaced` finds for the record of a data set; reads nothing unless a file is younger than it."""
+    try:
+        made, record = manifest.stat().st_mtime, read_facts(manifest)
+    except (OSError, ArtefactError):
+        return []
+    files = record.get("raw_files", {})
+    if all(_time(Path(file["path"]).expanduser()) <= made for file in files.values()):
+        return []
+    return replaced(record)
+
+
+def _time(path: Path) -> float:
+    return path.stat().st_mtime if path.is_file() else 0
+
+
+def _is_same(path: Path, file: Mapping[str, Any]) -> bool:
+    return path.stat().st_size == file["bytes"] and sha256(path) == file["sha256"]
 
 
 def is_index(path: Path) -> bool:

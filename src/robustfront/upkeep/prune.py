@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from robustfront.artefacts import EVALUATIONS, Layout, leftovers
 from robustfront.errors import ArtefactError
+from robustfront.locks import is_held
 from robustfront.planning import Plan
 from robustfront.upkeep import inventory
 from robustfront.upkeep.neighbours import Wants, abandoned, of_others, wants
@@ -61,7 +60,8 @@ def stale(plan: Plan, layout: Layout, params: Path) -> list[Orphan]:
     """What must go so that `snakemake` makes anew what other code made, or what was made from other files.
 
     That is each such run with all that starts from it, and their projectors; evaluations and analyses go with
-    their runs, or alone if only they are out of date, and with an evaluation the indices that vouch for it.
+    their runs, or alone if only they are out of date, and with an evaluation the indices that vouch for it. A
+    data set whose original images were replaced goes with all its runs.
     What belongs to a run that a process is at stays: `status` tells of it again. So does a run that another
     project with these results wants, as others may start from it there; `params`: the file of this one.
     """
@@ -70,13 +70,18 @@ def stale(plan: Plan, layout: Layout, params: Path) -> list[Orphan]:
     parts = [*outdated, *(path for path in inventory.stale_parts(plan, layout) if path not in outdated)]
     runs = {*inventory.stale(plan, layout)}
     runs |= {path.parent.name for path in outdated if path.parent.parent == layout.results / "runs"}
-    theirs = of_others(params, layout.results).runs
+    others = of_others(params, layout.results)
+    theirs = others.runs
+    datasets = {path.parent.name for path in outdated if path.parent.parent.name == "datasets"}
+    datasets = (datasets & {*plan.datasets}) - others.datasets
+    runs |= {run.id for run in plan.runs.values() if run.dataset_id in datasets}
     doomed = {
         run
         for run in inventory.descendants(plan, (runs & {*plan.runs}) - theirs)
         if run not in theirs and not _at_work(run, layout)
     }
-    found = [Orphan("run", layout.run(run)) for run in plan.runs if run in doomed]
+    found = [Orphan("data set", layout.dataset(key)) for key in sorted(datasets)]
+    found += [Orphan("run", layout.run(run)) for run in plan.runs if run in doomed]
     found += [Orphan("checkpoint", layout.checkpoint(run)) for run in plan.runs if run in doomed]
     projectors = {key for key, projector in plan.projectors.items() if projector.run_id in doomed}
     projectors |= {path.parent.name for path in outdated if path.name == "projector.json"}
@@ -174,13 +179,4 @@ def _at_work(run_id: str, layout: Layout) -> bool:
 
 def _in_use(checkpoint: Path) -> bool:
     """Whether a job holds the lock of this folder."""
-    path = checkpoint / "lock"
-    if not path.exists():
-        return False
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    lock.release()
-    return False
+    return is_held(checkpoint / "lock")

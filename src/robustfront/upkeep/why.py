@@ -73,7 +73,7 @@ def _finished(plan: Plan, layout: Layout, run: PlannedRun) -> str:
     outdated = inventory.outdated(layout.results, inventory.records(layout.results))
     parts |= {path: f"from another {', '.join(inputs)}" for path, inputs in outdated.items()}
     for path, how in parts.items():
-        if run.id in path.parts:
+        if {run.id, run.dataset_id} & {*path.parts}:
             return (
                 f"will not be redone unasked, but {path} was made {how}; `robustfront prune --stale --yes` "
                 "makes the next `snakemake` make it anew"

@@ -9,6 +9,9 @@ from robustfront.config.attacks.base import EvaluationAttack, attacks
 UNITS = {"standard": 9798, "plus": 17606, "rand": 8087, "apgd": 2021}
 """Forward and input-gradient passes on an image of 10 classes that withstands it (counted)."""
 
+SQUARE_ROWS = {"linf": 1, "l2": 5}
+"""Height in pixels of the lowest images that Square can search: for l2 it starts from five rows of bumps."""
+
 APGD_PARTS = ("apgd-ce", "apgd-t")
 """What version `apgd` consists of, by the names that the authors give."""
 
@@ -50,12 +53,15 @@ class AutoAttackEvaluation(EvaluationAttack):
         return OUR_ENGINES if self.engine == "reference" else frozenset()
 
     @property
-    def fewest_classes(self) -> int:
-        return 4
-
-    @property
     def needs_features(self) -> bool:
         return self.engine == "fast-bf16"
+
+    @property
+    def fewest_classes(self) -> int:
+        return 4  # the targeted DLR loss refers to the fourth logit
+
+    def fewest_rows(self, norm: str) -> int:
+        return SQUARE_ROWS[norm] if self.version in ("standard", "plus") else 1
 
     @property
     def label(self) -> str:

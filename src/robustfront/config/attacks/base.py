@@ -52,6 +52,10 @@ class EvaluationAttack(Kind):
         """Whether it needs more of a network than its logits."""
         return False
 
+    def fewest_rows(self, norm: str) -> int:
+        """The height in pixels of the lowest images that it can be made on in a threat model of that norm."""
+        return 1
+
     @property
     def label(self) -> str:
         """The readable part of the names of its files."""

@@ -68,7 +68,7 @@ class PGDEvaluation(EvaluationAttack, Ascent):
 
     @property
     def fewest_classes(self) -> int:
-        return 3 if self.objective == "dlr" else 2
+        return 3 if self.objective == "dlr" else 2  # which divides by a difference to the third logit
 
     @property
     def label(self) -> str:

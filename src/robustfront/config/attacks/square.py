@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from robustfront.config.attacks.autoattack import OUR_ENGINES
+from robustfront.config.attacks.autoattack import OUR_ENGINES, SQUARE_ROWS
 from robustfront.config.attacks.base import EvaluationAttack, attacks
 from robustfront.config.quantities import Count
 
@@ -21,6 +21,9 @@ class SquareEvaluation(EvaluationAttack):
 
     kind: Literal["square"] = "square"
     queries: Count = 5000
+
+    def fewest_rows(self, norm: str) -> int:
+        return SQUARE_ROWS[norm]
 
     @property
     def unused(self) -> frozenset[str]:
