@@ -101,9 +101,8 @@ def _totals(plan: Plan, costs: list[Cost]) -> list[str]:
             "them; `snakemake data` makes them known, and says it before anything is trained"
         )
     if len(known) < len(costs):
-        lines.append(
-            f"not estimated: {len(costs) - len(known)} run(s) on images, of networks or by methods of your own"
-        )
+        rest = len(costs) - len(known)
+        lines.append(f"not estimated: {rest} run(s) on images, of networks or by methods of your own")
     return lines
 
 
