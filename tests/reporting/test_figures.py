@@ -39,10 +39,11 @@ def points(axes):
 def test_a_front_is_of_accuracies_in_percent_whatever_the_table_has(finished, metric, unit):
     made = table(finished, "st", "npda-pgd", "absent", metric=metric, unit=unit)
     families = [Family("mine", GREEN, marked(["st", "npda-pgd", "absent"]))]
-    figure = front(made, families, attack="pgd", under="PGD-20")
+    figure = front(made, families, attack="pgd")
     normalised, pixel = figure.axes
     assert set(points(normalised)) == {(95.0, 5.0), (94.0, 60.0)}
-    assert normalised.get_ylabel() == "accuracy under PGD-20 (%)"
+    assert normalised.get_ylabel() == "robust accuracy (%)"
+    assert normalised.get_title().split("\n")[1] == "under pgd-20"
     down, up = (bar.get_segments()[0] for bar in normalised.containers[1].lines[2])
     assert [down[0][0], down[1][0]] == pytest.approx([89.0, 98.0])  # error 6 % in [2, 11]
     assert [up[0][1], up[1][1]] == pytest.approx([55.0, 64.0])  # error 40 % in [36, 45]
@@ -58,7 +59,7 @@ def test_markers_differ_as_long_as_there_are_any():
 
 
 def test_a_front_of_no_rows_says_so(finished):
-    figure = front(table(finished), [], attack="pgd", under="PGD")
+    figure = front(table(finished), [], attack="pgd")
     assert [text.get_text() for text in figure.texts] == ["no rows at this scale"]
 
 

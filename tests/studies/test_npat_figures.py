@@ -21,7 +21,8 @@ def points(axes):
 
 def test_figure1_has_a_published_panel_and_one_per_suite(figure):
     titles = [axes.get_title() for axes in figure.axes]
-    assert titles[0] == "published: CIFAR10"
+    assert titles[0] == "published: CIFAR10\nunder AutoAttack"
+    assert [title.split("\n")[1] for title in titles[1:]] == ["under autoattack", "under autoattack"]
     assert [title.split("\n")[0] for title in titles[1:]] == [
         "reproduced: digits, normalised space",
         "reproduced: digits, pixel space",
@@ -74,7 +75,7 @@ def test_figure5_is_table_3_as_curves(finished):
     assert npgd_clean.get_ydata()[-1] == pytest.approx(92.15)
     reproduced = [line.get_xydata().tolist() for line in curves(normalised) if len(line.get_xdata())]
     assert reproduced == [[[1.5, 94.0]], [[1.5, 58.0]]]  # the one run of Table 3 that was trained
-    assert published.get_title() == "published: CIFAR10"
+    assert published.get_title() == "published: CIFAR10\nunder AutoAttack"
 
 
 def test_figure4_follows_both_methods_and_says_what_was_not_run(finished):

@@ -57,7 +57,7 @@ def front(results: Results) -> Figure:
     ]
     others = [run for runs in list(methods.values())[len(COLOURS) :] for run in runs]
     families += [fronts.Family("other methods", GREY, fronts.marked(others))] if others else []
-    return fronts.front(Table(found.spec, frame), families, attack=STRONGEST, under="attack")
+    return fronts.front(Table(found.spec, frame), families, attack=STRONGEST)
 
 
 def _start(results: Results, run: PlannedRun) -> str:

@@ -38,13 +38,12 @@ def front(
     families: Sequence[Family],
     *,
     attack: str,
-    under: str,
     names: Mapping[str, str] | None = None,
 ) -> Figure:
     """Clean accuracy against accuracy under an attack (%), a point per row of a table that has both.
 
-    `attack`: key of the column, beside `clean`; `under`: its name on the axis. `names`: run -> what the
-    legend calls it, otherwise its first label. Panels as in `panels`, with 95 % intervals as error bars.
+    `attack`: key of the column, beside `clean`. `names`: run -> what the legend calls it, otherwise its first
+    label. Panels as in `panels`, with 95 % intervals as error bars.
     Hollow: a gradient-masking check failed; crossed: another attack refutes the number.
     """
 
@@ -57,7 +56,8 @@ def front(
             return nothing_to_draw(Figure(), "no rows at this scale")
         wide = max(10.5, 3.5 * sources)  # 10.5: what the legend takes
         figure = Figure(figsize=(wide, 3.4 * datasets + 1.5), layout="constrained")
-        panels(figure, table, draw, xlabel="clean accuracy (%)", ylabel=f"accuracy under {under} (%)")
+        xlabel, ylabel = "clean accuracy (%)", "robust accuracy (%)"
+        panels(figure, table, draw, columns=[attack], xlabel=xlabel, ylabel=ylabel)
         doubtful = doubts(table.frame[table.frame["column"] == attack])
         _legend(figure, _handles(table, families, names or {}, doubtful), families)
     return figure

@@ -1,6 +1,6 @@
 """Figures made of a table: a row of panels per data set, the published numbers first, then each source."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,18 +28,23 @@ def panels(
     table: Table,
     draw: Callable[[Axes, pd.DataFrame], int],
     *,
+    columns: Collection[str],
     xlabel: str,
     ylabel: str,
     sharex: bool = False,
 ) -> None:
-    """Fills a figure with panels; `draw` draws lines of the table and returns how many points it drew."""
+    """Fills a figure with panels; `draw` draws lines of the table and returns how many points it drew.
+
+    `columns`: keys of those that it draws. A title says under which attack, as sources may have different
+    ones in the same column.
+    """
     frame = table.frame
     datasets, sources = list(frame["dataset"].unique()), list(frame["source"].unique())
     grid = figure.subplots(len(datasets), len(sources), squeeze=False, sharex=sharex, sharey="row")
     for axes_row, dataset in zip(grid, datasets, strict=True):
         for axes, source in zip(axes_row, sources, strict=True):
             part = frame[(frame["dataset"] == dataset) & (frame["source"] == source)]
-            axes.set_title(_title(part, dataset, frame))
+            axes.set_title(_title(part, dataset, frame, columns))
             if not draw(axes, part.dropna(subset="value")):
                 axes.text(0.5, 0.5, "not evaluated", ha="center", transform=axes.transAxes, color=GREY)
         axes_row[0].set_ylabel(ylabel)
@@ -87,13 +92,16 @@ def doubts(lines: pd.DataFrame) -> list[Line2D]:
     return found
 
 
-def _title(part: pd.DataFrame, dataset: str, frame: pd.DataFrame) -> str:
+def _title(part: pd.DataFrame, dataset: str, frame: pd.DataFrame, columns: Collection[str]) -> str:
     """Whose numbers a panel shows: `part` of a table. Its source too if another one has its space."""
     if part.empty:
         return f"no published numbers for {dataset}"
+    drawn = part.loc[part["column"].isin({*columns} - {CLEAN}), "attack"]
+    attacks = ", ".join(drawn[drawn != ""].unique())
+    under = f"\nunder {attacks}" if attacks else ""
     if part["source"].iloc[0] == PUBLISHED:
-        return f"published: {part['published_as'].iloc[0]}"
+        return f"published: {part['published_as'].iloc[0]}{under}"
     space, source = part["space"].iloc[0], part["source"].iloc[0]
     alone = frame.loc[frame["space"] == space, "source"].nunique() == 1
     where = f"{space} space" if alone else f"{space} space ({source})"
-    return f"reproduced: {dataset}, {where}\n{part['scale'].iloc[0]}"
+    return f"reproduced: {dataset}, {where}{under}\n{part['scale'].iloc[0]}"

@@ -45,7 +45,7 @@ def sweep(
         if not datasets:
             return nothing_to_draw(Figure(), "no rows at this scale")
         figure = Figure(figsize=(3.5 * sources, 2.9 * datasets + 0.7), layout="constrained")
-        panels(figure, table, draw, xlabel=xlabel, ylabel="accuracy (%)", sharex=True)
+        panels(figure, table, draw, columns=looks, xlabel=xlabel, ylabel="accuracy (%)", sharex=True)
         handles = [
             Line2D(
                 [], [], color=colour, marker=look.marker, linestyle=look.dash, label=f"{value}, {look.label}"

@@ -45,7 +45,7 @@ def figure1(results: Results) -> Figure:
     names = [name for _, name, _ in rows]
     apart = {run: f"{name} from {start}" for run, name, start in rows if names.count(name) > 1}
     table = reproduce(TABLE1, results)
-    return front(table, FAMILIES, attack="autoattack", under="AutoAttack", names=apart)
+    return front(table, FAMILIES, attack="autoattack", names=apart)
 
 
 def figure4(results: Results) -> Figure:
@@ -60,7 +60,7 @@ def figure5(results: Results) -> Figure:
         along="beta",
         by="method",
         colours={"NPDA": ORANGE, "NPGD": VERMILION},
-        looks={"clean": Look("clean", "o", "-"), "autoattack": Look("under AutoAttack", "s", "--")},
+        looks={"clean": Look("clean", "o", "-"), "autoattack": Look("under attack", "s", "--")},
         xlabel="adversarial coefficient β",
     )
 
