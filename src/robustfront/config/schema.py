@@ -66,7 +66,7 @@ class Ascent(Config):
     start_std: Length = Field(0.001, description="standard deviation of the gaussian or sign start")
     restarts: Count = 1
     clip_start: Flag = added(
-        True,
+        False,
         before=True,
         description="move the start into the ball and the box before the first gradient; false: the first "
         "gradient is taken where the noise falls",
