@@ -20,9 +20,9 @@ SECTIONS: Sequence[Section] = (
         figure1,
         text="Up and right is better. Colour says what the method does, shape what generates its training "
         "samples; bars are 95 % intervals.",
-        alt="Scatter plots of clean accuracy against accuracy under AutoAttack, a point per row of Table 1: "
-        "the published numbers, then the reproduced ones for each evaluation suite with 95 % intervals. The "
-        "numbers are those of Table 1.",
+        alt="Scatter plots of clean accuracy against robust accuracy, a point per row of Table 1: the "
+        "published numbers, then the reproduced ones for each evaluation suite with 95 % intervals. The "
+        "numbers are those of Table 1, and titles name the attack.",
     ),
     FigureSection(
         "figure2a",
@@ -75,9 +75,9 @@ SECTIONS: Sequence[Section] = (
         "Figure 5: accuracy and robustness against β",
         figure5,
         text="Table 3 as curves. Bars are 95 % intervals; small scales have only some of the values of β.",
-        alt="Line plots of clean accuracy and of accuracy under AutoAttack against the adversarial "
-        "coefficient, for NPDA and NPGD: the published numbers, then the reproduced ones for each evaluation "
-        "suite. The numbers are those of Table 3.",
+        alt="Line plots of clean accuracy and of robust accuracy against the adversarial coefficient, "
+        "for NPDA and NPGD: the published numbers, then the reproduced ones for each evaluation "
+        "suite. The numbers are those of Table 3, and titles name the attack.",
     ),
     FigureSection(
         "figure6",
