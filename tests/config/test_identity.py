@@ -122,7 +122,8 @@ def test_steps_on_the_way_count_and_their_names_do_not() -> None:
 
 def test_which_images_further_restarts_attack_counts_and_changes_no_identity_of_before() -> None:
     def pgd(**fields: Any) -> str:
-        return evaluations(attacks={"pgd": SUITE["attacks"]["pgd"] | {"restarts": 2} | fields})["pgd"]
+        settings = SUITE["attacks"]["pgd"] | {"restarts": 2, "clip_start": True} | fields
+        return evaluations(attacks={"pgd": settings})["pgd"]
 
     assert pgd() == pgd(restarts_on="all") == "pgd-3-5d222a"
     assert pgd() != pgd(restarts_on="standing")

@@ -158,7 +158,7 @@ def test_a_field_added_to_the_attack_or_the_params_of_a_method_changes_no_id() -
         drop=(Flag, added(True, before=False)),
     )
     run = Run.model_validate(RUN)
-    old, new = was.model_validate(RUN["params"]), restored(now, RUN["params"])
+    old, new = restored(was, RUN["params"]), restored(now, RUN["params"])
     assert run_digest(run, new) == run_digest(run, old)
     assert run_digest(run, now.model_validate(RUN["params"])) != run_digest(run, old)
 

@@ -126,12 +126,12 @@ def test_a_test_split_may_be_held_out_of_the_training_file_alone(
 ) -> None:
     (folder / "test_32x32.mat").unlink()
     train = Digits(*(array[:TRAIN] for array in real))
-    found = stored(folder, dataset, Splits(validation=50, test=200, rule="last"))
+    found = stored(folder, dataset, Splits(validation=100, test=200, rule="last"))
     for split in found.values():
         check(split, train)
     assert {name: split.indices.tolist() for name, split in found.items()} == {
-        "train": list(range(650)),
-        "validation": list(range(650, 700)),
+        "train": list(range(600)),
+        "validation": list(range(600, 700)),
         "test": list(range(700, 900)),
     }
 

@@ -56,7 +56,7 @@ def test_a_file_that_imports_torch_works_and_is_told_what_that_costs(tmp_path) -
         assert done.returncode == 0, done.stderr
         assert "not estimated" in done.stdout or extension == "group_net.py"
         assert done.stderr.count("imports torch, which takes every command ") == told
-        assert len(done.stderr.splitlines()) == told
+        assert sum("torch" in line for line in done.stderr.splitlines()) == told
 
 
 def _logits_only(extension: str) -> study_files.Tree:

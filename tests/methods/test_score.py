@@ -118,7 +118,8 @@ THREAT: dict[str, Any] = {"threat": {"eps": 0.1}, "attack": {"steps": 3, "step_s
 def test_recipes_that_came_later_change_no_identity() -> None:
     kind = methods["score"].method.Params
     before = THREAT | {"beta": 1.5, "attack_mode": "eval"}
-    plain = kind.model_validate(THREAT | {"beta": 1.5})
+    clipped = THREAT["attack"] | {"clip_start": True}
+    plain = kind.model_validate(THREAT | {"beta": 1.5, "attack": clipped})
     assert content(plain).keys() == before.keys()
     assert restored(kind, before) == plain
     others = [kind.model_validate(THREAT | params) for params in RECIPES]

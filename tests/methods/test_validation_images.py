@@ -91,11 +91,17 @@ def test_runs_of_before_keep_their_ids_and_are_not_taken_for_todays(name: str, p
     (run,) = (run for run in plan.runs.values() if run.config.method == name)
     kind = methods[name].method.Params
     stored = {key: value for key, value in run.config.params.items() if key != "divide_validation"}
+    stored["attack"] = {key: value for key, value in stored["attack"].items() if key != "clip_start"}
     before, today = restored(kind, stored), kind.model_validate(stored)
     assert (before.divide_validation, today.divide_validation) == (False, True)  # type: ignore[attr-defined]
-    config = run.config.model_copy(update={"params": stored})
-    assert BEFORE[name].endswith(run_digest(config, before))
-    assert run.id.endswith(run_digest(config, today))
+    judged = run.config.training.validation
+    assert judged.attack is not None
+    clipped = judged.model_copy(update={"attack": judged.attack.model_copy(update={"clip_start": True})})
+    training = run.config.training.model_copy(update={"validation": clipped})
+    assert run.id.endswith(run_digest(run.config.model_copy(update={"params": stored}), today))
+    assert BEFORE[name].endswith(
+        run_digest(run.config.model_copy(update={"params": stored, "training": training}), before)
+    )
     assert run.id != BEFORE[name]
 
 

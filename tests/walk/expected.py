@@ -37,7 +37,8 @@ class Expected:
 def expect(params: dict[str, Any]) -> Expected:
     (scale,) = params["scales"].values()
     (dataset,) = params["datasets"].values()
-    splits = {"rule": "stratified", "train": None, "test_limit": None, "seed": 0} | dataset["splits"]
+    splits = {"rule": "stratified", "train": None, "held_out": "last", "test_limit": None, "seed": 0}
+    splits |= dataset["splits"]
     images = token("images", dataset["source"], splits)
     jobs: dict[Key, set[Key]] = {("data", images): set()}
     lines = []

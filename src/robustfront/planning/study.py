@@ -60,12 +60,17 @@ class StudyPlan:
         return self.settings.suites
 
     def suites_of(self, run_id: str) -> dict[str, Suite]:
-        """All suites that a run is attacked by: the study's, and those of others as `<study>/<suite>`."""
+        """All suites that a run is attacked by: the study's, and those of others as `<study>/<suite>`.
+
+        Those that the study has itself, as studies do that are like each other, add nothing.
+        """
+        own = list(self.suites.values())
         others = {
             f"{study}/{name}": suite
             for study, other in self.beside.items()
             if run_id in other.runs
             for name, suite in other.suites.items()
+            if suite not in own
         }
         return self.suites | others
 
