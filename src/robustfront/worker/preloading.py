@@ -4,34 +4,48 @@ import importlib
 import pkgutil
 from collections.abc import Sequence
 
-from robustfront import methods
+import robustfront
 
-_ALL = (
-    "robustfront.cli",
-    "robustfront.planning.sources",
-    *(f"robustfront.methods.{module.name}" for module in pkgutil.iter_modules(methods.__path__)),
-)
+
+def _found(package: str) -> tuple[str, ...]:
+    """The modules of one of our packages, which is not imported for that: what config finds by name."""
+    (folder,) = robustfront.__path__
+    inside = pkgutil.iter_modules([f"{folder}/{package}"])
+    return tuple(f"robustfront.{package.replace('/', '.')}.{module.name}" for module in inside)
+
+
+_ALL = ("robustfront.cli", "robustfront.planning.sources", *_found("methods"))
+_NETWORKS = ("robustfront.models.preact_resnet",)
 _TRAINING = (
     "robustfront.training.session",
     "robustfront.training.launch",
     "robustfront.attacks.engine",
     "robustfront.attacks.standin",
     "robustfront.models.factory",
+    *_NETWORKS,
+    *_found("training/optimizers"),
 )
 _REPORT = ("robustfront.studies.report", "robustfront.studies.assemble", "robustfront.reporting.contents")
 _NOTEBOOK = ("jupytext", "nbformat", "papermill", "nbconvert", "robustfront.reporting.notebook_engine")
 
 MODULES = {
     "prepare": ("robustfront.planning.files", "robustfront.upkeep.neighbours"),
-    "data": ("robustfront.data.store",),
+    "data": ("robustfront.data.store", *_found("data/readers")),
     "train": _TRAINING,
-    "projector": ("robustfront.models.nullspace", "robustfront.models.weights", "robustfront.devices"),
+    "projector": (
+        "robustfront.models.nullspace",
+        "robustfront.models.weights",
+        "robustfront.devices",
+        *_NETWORKS,
+    ),
     "evaluate": (
         "robustfront.evaluation.session",
         "robustfront.evaluation.making",
         "robustfront.evaluation.masking",
+        *_NETWORKS,
+        *_found("evaluation/attacks"),
     ),
-    "analyse": ("robustfront.analysis.session",),
+    "analyse": ("robustfront.analysis.session", *_NETWORKS, *_found("analysis")),
     "report": (*_REPORT, *_NOTEBOOK),
     "contents": _REPORT,
 }
