@@ -113,3 +113,15 @@ def test_a_run_of_two_studies_is_warned_of_once(tmp_path: Path) -> None:
     first, *others = warnings(load_plan(path))
     assert first.startswith(f"{tmp_path / 'params' / 'small.yaml'}: scales.tiny, runs 'at', 'trades'")
     assert others == []  # equal configs are one run
+
+
+def test_a_momentum_attack_that_stops_short_of_its_ball_is_named_too(warned: Any) -> None:
+    """S001's: ten steps of 2/255 without a start in a ball of 24/255."""
+    short = {"kind": "mifgsm", "steps": 10, "step_size": "2/255"}
+    threat = {"norm": "linf", "eps": "24/255"}
+    edits = {"defaults/suites/pixel/threat": threat, SUITE: {"kind": "pgd", "steps": 3, "step_size": 0.05}}
+    (line,) = warned(**edits | {"defaults/suites/pixel/attacks/mi": short})
+    assert line.startswith(
+        ".suites.pixel.attacks.mi: 10 step(s) of 2/255 reach no further than 20/255 of eps = "
+    )
+    assert warned(**edits | {"defaults/suites/pixel/attacks/mi": short | {"steps": 12}}) == []

@@ -1,11 +1,13 @@
 """MI-FGSM (Dong et al. 2018, arXiv 1710.06081)."""
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from robustfront.config.attacks.base import EvaluationAttack, attacks
 from robustfront.config.quantities import Count, Length, NonNegative, length
+from robustfront.config.schema import Ascent
 
 
 @attacks.register
@@ -27,6 +29,15 @@ class MIFGSMEvaluation(EvaluationAttack):
     @property
     def label(self) -> str:
         return f"{self.kind}-{self.steps}"
+
+    @property
+    def ascent(self) -> Ascent:
+        """Its start and its steps, without the sum."""
+        return Ascent(steps=self.steps, step_size=self.step_size, start=self.start)
+
+    @property
+    def ascents(self) -> Mapping[str, Ascent]:
+        return {"": self.ascent}
 
     @property
     def words(self) -> str:
