@@ -15,13 +15,12 @@ def _found(package: str) -> tuple[str, ...]:
 
 
 _ALL = ("robustfront.cli", "robustfront.planning.sources", *_found("methods"))
-_NETWORKS = ("robustfront.models.preact_resnet",)
+_NETWORKS = _found("models")
 _TRAINING = (
     "robustfront.training.session",
     "robustfront.training.launch",
     "robustfront.attacks.engine",
     "robustfront.attacks.standin",
-    "robustfront.models.factory",
     *_NETWORKS,
     *_found("training/optimizers"),
 )
@@ -33,8 +32,6 @@ MODULES = {
     "data": ("robustfront.data.store", *_found("data/readers")),
     "train": _TRAINING,
     "projector": (
-        "robustfront.models.nullspace",
-        "robustfront.models.weights",
         "robustfront.devices",
         *_NETWORKS,
     ),
