@@ -17,7 +17,12 @@ from snakemake.exceptions import WorkflowError
 from robustfront.artefacts import Layout
 from robustfront.errors import RobustfrontError
 from robustfront.planning import Plans, ascents
-from robustfront.planning.files import gpus_present, incomplete
+from robustfront.planning.files import (
+    TRAINED as FILES_OF_A_RUN,
+    gpus_present,
+    incomplete,
+    to_train,
+)
 from robustfront.upkeep.inventory import edited_since
 from robustfront.worker import starting as worker
 
@@ -53,11 +58,7 @@ for dataset in PLAN.datasets:
             "of the old one"
         )
 TRAINED = {
-    run: [
-        f"results/runs/{run}/{file}"
-        for file in ("model.safetensors", "history.csv", "manifest.json")
-    ]
-    for run in PLAN.runs
+    run: [f"results/runs/{run}/{file}" for file in FILES_OF_A_RUN] for run in PLAN.runs
 }
 EVALUATED = {
     run: f"results/runs/{run}/eval/{PLAN.index(run)}.json" for run in PLAN.runs
@@ -74,12 +75,35 @@ def make_again(paths):
 
 
 make_again(EVALUATED[run] for run in incomplete(PLAN, LAYOUT))
+# Images and projectors that were lost are made again, and nothing of them that is there: they are inputs of those jobs
+# alone that are to be done, as Snakemake would do the others, too.
+TO_TRAIN = to_train(PLAN, LAYOUT)
+
+
+def for_what_is_to_do(run, outputs, **files):
+    """Inputs of a job on a run by name; none if the job is done."""
+    done = all(os.path.exists(path) and path not in AGAIN for path in outputs)
+    return {} if done and run not in TO_TRAIN else files
+
+
 ANALYSES = [
     f"results/runs/{run}/analysis/{analysis}.json"
     for run, analysis in PLAN.analysis_jobs
 ]
-# Every file of every run: one that is asked for by nobody is not made again when it is lost.
+DATASETS = [
+    f"results/datasets/{dataset}/{file}"
+    for dataset in PLAN.datasets
+    for file in ("images.safetensors", "manifest.json")
+]
+PROJECTORS = [
+    f"results/projectors/{projector}/projector.{suffix}"
+    for projector in PLAN.projectors
+    for suffix in ("safetensors", "json")
+]
+# Every file of everything: one that is asked for by nobody is not made again when it is lost.
 RESULT_FILES = [
+    *DATASETS,
+    *PROJECTORS,
     *(file for files in TRAINED.values() for file in files),
     *EVALUATED.values(),
     *ANALYSES,

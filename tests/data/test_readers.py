@@ -4,6 +4,7 @@ import os
 import pickle
 import struct
 import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from scipy.io import savemat
 from robustfront.config.datasets import Dataset, datasets
 from robustfront.config.registry import resolve
 from robustfront.data import pickles, readers
-from robustfront.data.readers import Part, Raw, cifar10
+from robustfront.data.readers import Part, Raw, cifar10, part_of
 from robustfront.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -330,7 +331,7 @@ def test_mnist_training_part_alone(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "damage", ["cut gzip", "not gzip", "cut content", "labels as images", "counts differ"]
+    "damage", ["cut gzip", "not gzip", "cut content", "labels as images", "counts differ", "sizes overflow"]
 )
 def test_damaged_idx_files_are_a_data_error(damage, tmp_path):
     content, labels = idx(RNG.integers(0, 256, (6, 5, 4), dtype=np.uint8)), idx(np.arange(6, dtype=np.uint8))
@@ -340,6 +341,8 @@ def test_damaged_idx_files_are_a_data_error(damage, tmp_path):
         "cut content": gzip.compress(content[:-1]),
         "labels as images": gzip.compress(labels),
         "counts differ": gzip.compress(idx(np.zeros((5, 5, 4), np.uint8))),
+        # 2^31 * 2^31 * 4 is 0 in 64 bits, which is how many values there are
+        "sizes overflow": gzip.compress(bytes([0, 0, 8, 3]) + struct.pack(">3I", 1 << 31, 1 << 31, 4)),
     }[damage]
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz: "):
         readers.read(config("mnist", 1), write_mnist(tmp_path, images, gzip.compress(labels)))
@@ -407,11 +410,28 @@ def test_an_npz_without_training_arrays_says_what_it_holds(tmp_path):
         readers.read(config("npz", 3), {"own.npz": tmp_path / "own.npz"})
 
 
-@pytest.mark.parametrize("content", [b"", b"text", pickle.dumps([1])])
+@pytest.mark.parametrize("content", [b"", b"text", pickle.dumps([1]), b"<!DOCTYPE html><p>moved"])
 def test_a_file_that_is_no_npz_is_a_data_error(content, tmp_path):
     (tmp_path / "own.npz").write_bytes(content)
-    with pytest.raises(DataError, match=r"own\.npz: not a \.npz"):
+    with pytest.raises(DataError, match=r"own\.npz: not a \.npz") as error:
         readers.read(config("npz", 3), {"own.npz": tmp_path / "own.npz"})
+    assert "pickle" not in str(error.value)  # numpy's advice, which nobody should follow
+
+
+def test_an_npz_that_asks_for_more_memory_than_there_is(tmp_path):
+    content = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        content, {"descr": "|u1", "fortran_order": False, "shape": (1 << 60,)}
+    )
+    with zipfile.ZipFile(tmp_path / "own.npz", "w") as archive:
+        archive.writestr("x_train.npy", content.getvalue())
+    with pytest.raises(DataError, match=r"own\.npz: its arrays do not fit into the memory"):
+        readers.read(config("npz", 3), {"own.npz": tmp_path / "own.npz"})
+
+
+def test_a_label_beyond_int64_is_no_negative_one():
+    with pytest.raises(DataError, match=f"label {2**63}"):
+        part_of(np.zeros((1, 1, 2, 2), np.uint8), np.array([2**63], np.uint64), "own")
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])

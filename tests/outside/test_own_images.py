@@ -1,6 +1,7 @@
 """Images of the user's own: what of a project does not fit them is told before anything is trained."""
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +138,38 @@ def test_images_edited_in_place_are_noticed_by_every_verb_and_make_everything_ne
     succeeded(own.robustfront("prune", "--stale", "--yes"))
     assert not [*(tmp_path / "results").glob("*/*/manifest.json")]
     assert "dataset" in succeeded(own.snakemake("--dry-run", "runs"))
+
+
+def replaced(own: Outside, write: Callable[[Path], None]) -> str:
+    """What the job that makes the data set says of another `own.npz`."""
+    path = own.folder / "own.npz"
+    path.unlink()
+    write(path)
+    (dataset,) = load_plan(own.folder / "params.yaml").datasets
+    return refused(own.robustfront("data", dataset))
+
+
+def test_a_label_costs_no_memory_of_its_size(tmp_path: Path) -> None:
+    """A count of every class up to 2^40 would take eight terabytes."""
+
+    def write(path: Path) -> None:
+        images = np.random.default_rng(0).integers(0, 256, (6, 6, 6), np.uint8)
+        np.savez(path, x_train=images, y_train=[0, 1, 2, 3, 4, 2**40], x_test=images, y_test=np.arange(6))
+
+    assert "1099511627776" in replaced(project(tmp_path), write)
+
+
+def test_a_page_of_the_network_saved_as_images_is_no_pickle_to_be_allowed(tmp_path: Path) -> None:
+    told = replaced(project(tmp_path), lambda path: path.write_text("<!DOCTYPE html><title>Moved</title>"))
+    assert "pickle" not in told
+
+
+def test_a_folder_in_place_of_the_file(tmp_path: Path) -> None:
+    own = project(tmp_path)
+
+    def write(path: Path) -> None:
+        path.mkdir()
+        for name in ("a.npz", "b.npz"):
+            np.savez(path / name, x_train=np.zeros((2, 6, 6), np.uint8), y_train=[0, 1])
+
+    replaced(own, write)

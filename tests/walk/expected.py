@@ -28,10 +28,8 @@ class Expected:
     reports: dict[str, str]
 
     def todo(self, there: set[Key]) -> set[Key]:
-        """The jobs to do where `there` is done; a projector only if something that needs it is to be done."""
-        wanted = {job for job in self.jobs if job not in there and job[0] != "projector"}
-        needed = set().union(*(self.jobs[job] for job in wanted))
-        return wanted | {job for job in needed - there if job[0] == "projector"}
+        """The jobs to do where `there` is done."""
+        return self.jobs.keys() - there
 
 
 def expect(params: dict[str, Any]) -> Expected:

@@ -4,13 +4,15 @@
 def analysis_inputs(wildcards):
     planned = PLAN.runs[wildcards.run]
     projector = PLAN.analyses[wildcards.analysis].runs[wildcards.run]
-    files = {
-        "model": f"results/runs/{wildcards.run}/model.safetensors",
-        "images": f"results/datasets/{planned.dataset_id}/images.safetensors",
-    }
+    stem = f"results/runs/{wildcards.run}/analysis/{wildcards.analysis}"
+    used = {"images": f"results/datasets/{planned.dataset_id}/images.safetensors"}
+    if projector:
+        used["projector"] = f"results/projectors/{projector}/projector.safetensors"
+    outputs = [f"{stem}.safetensors", f"{stem}.json"]
+    files = for_what_is_to_do(wildcards.run, outputs, **used)
+    files["model"] = f"results/runs/{wildcards.run}/model.safetensors"
     if projector:
         files["init"] = f"results/runs/{planned.config.init}/model.safetensors"
-        files["projector"] = f"results/projectors/{projector}/projector.safetensors"
     return {name: ancient(path) for name, path in files.items()}
 
 

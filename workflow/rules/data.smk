@@ -3,7 +3,7 @@
 
 rule data:
     input:
-        expand("results/datasets/{dataset}/manifest.json", dataset=PLAN.datasets),
+        DATASETS,
 
 
 rule dataset:

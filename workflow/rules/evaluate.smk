@@ -8,12 +8,20 @@ rule runs:
         [AGAIN[path] for path in EVALUATED.values() if path in AGAIN],
 
 
+def evaluation_inputs(wildcards):
+    dataset = PLAN.runs[wildcards.run].dataset_id
+    files = for_what_is_to_do(
+        wildcards.run,
+        [EVALUATED[wildcards.run]],
+        images=f"results/datasets/{dataset}/images.safetensors",
+    )
+    return {name: ancient(path) for name, path in files.items()}
+
+
 rule evaluate:
     input:
+        unpack(evaluation_inputs),
         model=ancient("results/runs/{run}/model.safetensors"),
-        images=lambda wildcards: ancient(
-            f"results/datasets/{PLAN.runs[wildcards.run].dataset_id}/images.safetensors"
-        ),
         lost=lambda wildcards: AGAIN.get(EVALUATED[wildcards.run], []),
     output:
         index="results/runs/{run}/eval/{index}.json",

@@ -4,13 +4,14 @@
 
 def training_inputs(wildcards):
     planned = PLAN.runs[wildcards.run]
-    files = {"images": f"results/datasets/{planned.dataset_id}/images.safetensors"}
-    if planned.config.init:
-        files["init"] = f"results/runs/{planned.config.init}/model.safetensors"
+    used = {"images": f"results/datasets/{planned.dataset_id}/images.safetensors"}
     if planned.config.projector:
-        files["projector"] = (
+        used["projector"] = (
             f"results/projectors/{planned.config.projector}/projector.safetensors"
         )
+    files = for_what_is_to_do(wildcards.run, TRAINED[wildcards.run], **used)
+    if planned.config.init:
+        files["init"] = f"results/runs/{planned.config.init}/model.safetensors"
     return {name: ancient(path) for name, path in files.items()}
 
 

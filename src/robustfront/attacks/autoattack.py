@@ -24,6 +24,7 @@ from pyautoattack.square import SquareAttack
 from torch import Tensor, nn
 
 from robustfront.attacks.ball import Ball
+from robustfront.attacks.boundary import accepted, require_numbers
 from robustfront.attacks.engine import Attack, Runner
 from robustfront.attacks.standard.bfloat16 import Bfloat16
 from robustfront.attacks.standard.ensemble import Report, standard
@@ -56,8 +57,11 @@ def autoattack(
     as the random numbers of a batch are drawn together. `report` is called as each batch of each part is
     done, by the fast engines also meanwhile.
 
-    Raises ConfigError for fewer classes or lower images than it can be made on, and as `unit_box`.
+    Raises ConfigError for fewer classes or lower images than it can be made on, and as `boundary` and
+    `unit_box`.
     """
+    require_numbers(model)
+    x, labels = accepted(x, labels, model.classes)
     if model.classes < attack.fewest_classes:
         raise ConfigError(
             f"attack 'autoattack' needs {attack.fewest_classes} classes or more, not {model.classes}: "
@@ -106,8 +110,11 @@ def square(
 ) -> Tensor:
     """Square Attack (Andriushchenko et al. 2020), which sees logits only; x' as in `autoattack`, for any K.
 
-    Its schedule of square sizes is compressed to the number of queries. `run` runs each batch.
+    Its schedule of square sizes is compressed to the number of queries. `run` runs each batch. Raises as
+    `boundary` and `unit_box`.
     """
+    require_numbers(model)
+    x, labels = accepted(x, labels, model.classes)
     with _prepared(model, ball, x) as (wrapped, z, settings):
         attack = SquareAttack(wrapped, n_queries=queries, seed=seed, resc_schedule=True, **settings)
         batches = zip(z.split(batch_size), labels.split(batch_size), strict=True)

@@ -176,16 +176,15 @@ def _classes(raw: Raw, dataset: Dataset) -> int:
         raise ConfigError(
             f"dataset {dataset.name}: normalisation has {channels} channels, the images have {shape[0]}"
         )
-    counts = np.bincount(raw.train.labels)
-    absent = sorted(
-        {*range(len(counts)), *np.unique(test.labels).tolist()} - {*np.flatnonzero(counts).tolist()}
-    )
+    given = np.unique(raw.train.labels)  # and not as many counts as the largest label says
+    classes = min(int(given[-1]) + 1, len(given) + 10)
+    absent = sorted({*range(classes), *np.unique(test.labels).tolist()} - {*given.tolist()})
     if absent:
         raise DataError(
-            f"dataset {dataset.name}: labels must be 0..K-1, each with training images; there are none of "
-            f"{absent[:10]}"
+            f"dataset {dataset.name}: labels must be 0..K-1, each with training images; the largest is "
+            f"{given[-1]}, and there are none of {absent[:10]}"
         )
-    return len(counts)
+    return len(given)
 
 
 def _splits(raw: Raw, dataset: Dataset) -> dict[str, np.ndarray]:

@@ -8,6 +8,9 @@ from robustfront.config.evaluations import Evaluation
 from robustfront.config.yaml_loader import dump_yaml
 from robustfront.planning.plan import Plan
 
+TRAINED = ("model.safetensors", "history.csv", "manifest.json")
+"""What a training leaves in the folder of its run; its record last."""
+
 
 def write_configs(plan: Plan, results: Path) -> None:
     """Writes results/runs/<id>/config.yaml for every planned run that has none yet."""
@@ -40,6 +43,16 @@ def incomplete(plan: Plan, layout: Layout) -> set[str]:
             continue
         files = (file for key, each in wanted.items() for file in evaluation_files(layout, run, key, each))
         if index.name in there and not all(file.name in there for file in files):
+            found.add(run)
+    return found
+
+
+def to_train(plan: Plan, layout: Layout) -> set[str]:
+    """The planned runs of which a file is not there, and those that start from them."""
+    found: set[str] = set()
+    for run, planned in plan.runs.items():  # parents first
+        folder = layout.run(run)
+        if planned.config.init in found or not all((folder / name).exists() for name in TRAINED):
             found.add(run)
     return found
 

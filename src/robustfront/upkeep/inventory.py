@@ -9,10 +9,9 @@ from robustfront.artefacts import Layout, read_json, sha256
 from robustfront.checksums import recorded
 from robustfront.errors import ArtefactError, ConfigError
 from robustfront.planning import Plan
-from robustfront.planning.files import evaluation_files
+from robustfront.planning.files import TRAINED, evaluation_files
 from robustfront.planning.sources import analysis_code, evaluation_code, training_code
 
-TRAINED = ("model.safetensors", "history.csv", "manifest.json")
 RECORDS = (
     "datasets/*/manifest.json",
     "projectors/*/projector.json",
@@ -59,12 +58,8 @@ def wanted(plan: Plan, layout: Layout) -> Iterator[Item]:
 
 
 def missing(plan: Plan, layout: Layout) -> list[Item]:
-    """The items of which a file is not there. A projector is wanted only by what uses it."""
-    items = [item for item in wanted(plan, layout) if item.missing]
-    users = {run for item in items for run in item.id.split()[:1] if item.kind in ("run", "analysis")}
-    used = {plan.runs[run].config.projector for run in users}
-    used |= {analysis.runs[run] for analysis in plan.analyses.values() for run in users & {*analysis.runs}}
-    return [item for item in items if item.kind != "projector" or item.id in used]
+    """The items of which a file is not there."""
+    return [item for item in wanted(plan, layout) if item.missing]
 
 
 def is_trained(layout: Layout, run_id: str) -> bool:

@@ -45,6 +45,7 @@ def part_of(images: np.ndarray, labels: np.ndarray, where: str | Path) -> Part:
         raise DataError(f"{where}: labels are {labels.dtype} {labels.shape}; expected integers of shape (N,)")
     if len(images) != len(labels) or not images.size:
         raise DataError(f"{where}: {len(images)} images of shape {images.shape[1:]} and {len(labels)} labels")
-    if labels.min() < 0:
-        raise DataError(f"{where}: label {labels.min()}; expected 0..K-1")
+    for label in (labels.min(), labels.max()):
+        if not 0 <= label <= np.iinfo(np.int64).max:
+            raise DataError(f"{where}: label {label}; expected 0..K-1")
     return Part(images, labels.astype(np.int64))

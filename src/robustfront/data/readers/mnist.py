@@ -3,6 +3,7 @@
 import gzip
 import zlib
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ def _idx(path: Path, dimensions: int) -> np.ndarray:
     start = 4 + 4 * dimensions
     if content[:4] != bytes([0, 0, 8, dimensions]) or len(content) < start:
         raise DataError(f"{path}: not an IDX file of unsigned bytes in {dimensions} dimensions")
-    shape = np.frombuffer(content[4:start], ">u4").astype(int)
-    if len(content) != start + shape.prod():
-        raise DataError(f"{path}: has {len(content) - start} values, its header says {shape.prod()}")
+    shape = np.frombuffer(content[4:start], ">u4").tolist()
+    if len(content) != start + prod(shape):
+        raise DataError(f"{path}: has {len(content) - start} values, its header says {prod(shape)}")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
