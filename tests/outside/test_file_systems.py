@@ -1,6 +1,7 @@
 """File systems without flock: Lustre without its option (ENOSYS), NFS without its daemon (ENOLCK)."""
 
 import errno
+import shutil
 import signal
 import socket
 import time
@@ -51,3 +52,14 @@ def test_what_a_killed_process_left_is_asked_about(lockless: Outside) -> None:
         assert "checkpoint checkpoints/nobody" in done.stdout
         (place / "lock").write_text("1\nanother-machine\n")
         assert "checkpoints/nobody" not in lockless.robustfront(verb).stdout
+
+
+def test_results_on_another_disk_are_not_for_dvc_behind_one_link(
+    outside: Outside, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    there = tmp_path_factory.mktemp("scratch") / "results"
+    shutil.move(outside.folder / "results", there)
+    (outside.folder / "results").symlink_to(there)
+    done = outside.robustfront("snapshot")
+    done.stdout = done.stdout.replace(str(there), "…")
+    refused(done)

@@ -82,7 +82,8 @@ def snapshot(options: Options) -> None:
     from robustfront.planning import load_plan
     from robustfront.upkeep.snapshot import snapshot as record
 
-    click.echo(record(options.whole_plan, found, load_plan(options.params).scale))
+    selected = load_plan(options.params).scale
+    click.echo(record(options.whole_plan, found, selected, options.layout, options.reports))
 
 
 @click.command()

@@ -5,16 +5,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+from robustfront.artefacts import Layout
 from robustfront.errors import ArtefactError
 from robustfront.planning import Plan
 from robustfront.upkeep.status import Status
 
 
-def snapshot(plan: Plan, found: Status, selected: str) -> str:
+def snapshot(plan: Plan, found: Status, selected: str, layout: Layout, reports: Path) -> str:
     """Records results and report as the outcome of the stages of dvc.yaml; returns what to do next.
 
     `selected` is the scale of params.yaml. ArtefactError if work is missing, if the plan is of another scale
-    than DVC will note down, if DVC itself is running us, or if it fails.
+    than DVC will note down, if results or report lie behind a link, if DVC itself is running us, or if it
+    fails.
     """
     if inside := {"DVC_ROOT", "DVC_STAGE"} & os.environ.keys():
         raise ArtefactError(
@@ -26,6 +28,12 @@ def snapshot(plan: Plan, found: Status, selected: str) -> str:
             f"snapshot: DVC notes down params.yaml, which selects scale '{selected}'; "
             f"write `scale: {plan.scale}` there to record that one"
         )
+    for folder in (layout.results, reports):
+        if folder.is_symlink():
+            raise ArtefactError(
+                f"snapshot: {folder} is a link to {folder.readlink()}, and DVC records nothing behind it; make it a "
+                "folder, and let those in it be links"
+            )
     if not found.is_complete:
         lacking = [f"{len(found.missing)} item(s) are missing"] if found.missing else []
         if found.old_reports:
