@@ -45,6 +45,7 @@ try:
     WHOLE = PLANS.of(config.get("scale"))
 except RobustfrontError as error:
     raise WorkflowError(str(error)) from None
+AS_READ = {path: path.read_bytes() for path in PLANS.files}
 if workflow.is_main_process:  # jobs on a cluster read this file, too
     for warning in ascents.warnings(PLAN):
         print(f"warning: {warning}", file=sys.stderr)
@@ -175,6 +176,12 @@ onstart:
 
 onsuccess:
     shell("rm -rf logs/again")
+    # DVC reads them when we are done: it would take what was made for what they say now.
+    for path, content in AS_READ.items():
+        if not path.exists() or path.read_bytes() != content:
+            raise WorkflowError(
+                f"{path}: edited while Snakemake ran, so what it says now may not be there; start again"
+            )
 
 
 # A job that fails takes what needs it along, the report too. What is there is reported all the same, and what is not.

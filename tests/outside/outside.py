@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -35,13 +36,12 @@ class Outside:
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """A verb at work."""
+        return self.begin(sys.executable, "-P", "-m", "robustfront", *words)
+
+    def begin(self, *words: str, out: IO[str] | int = subprocess.DEVNULL) -> subprocess.Popen[str]:
+        """A command at work; `out` has both its streams."""
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "robustfront", *words],
-            cwd=self.folder,
-            env=self._environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            text=True,
+            words, cwd=self.folder, env=self._environment, stdout=out, stderr=subprocess.STDOUT, text=True
         )
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:

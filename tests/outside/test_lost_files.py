@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
-from outside import succeeded
 from test_own_images import project
+
+from outside import succeeded
 
 
 def test_lost_images_and_projectors_are_made_again_and_nothing_else(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from robustfront.errors import ArtefactError
 from robustfront.upkeep.snapshot import snapshot
 
 
-
 def taken(project, selected: str = "tiny") -> str:
     reports = project.folder / "reports"
     return snapshot(project.plan, look(project), selected, project.layout, reports)

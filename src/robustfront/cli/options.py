@@ -79,7 +79,8 @@ class Options:
             meant = f" (that is a name: write its id, {' or '.join(ids)})" if ids else ""
             raise ConfigError(
                 f"{self.params}: scale '{self.plan.scale}' has no {what} {wanted!r}"
-                f"{meant or did_you_mean(wanted, known)}; `robustfront plan` lists them"
+                f"{meant or did_you_mean(wanted, known)}; `robustfront plan` lists "
+                "them; if it was edited meanwhile, start again"
             )
         return known[wanted]
 

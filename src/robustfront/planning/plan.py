@@ -78,6 +78,11 @@ class Plans:
         self._planned: dict[str, Plan] = {}
 
     @property
+    def files(self) -> list[Path]:
+        """The files that the plans were read from: params.yaml, and the params files of studies."""
+        return [self._path, *(experiment.study.params for experiment in self._params.experiments.values())]
+
+    @property
     def scales(self) -> dict[str, Plan]:
         """The plans of all scales, by name, with all studies."""
         return {name: self._whole(name) for name in self._params.scales}
