@@ -1,4 +1,4 @@
-"""Files that were lost after the work was done: every verb misses them, and the command they name makes them."""
+"""Files that were lost after the work was done: every verb misses them, what they advise makes them."""
 
 import re
 from pathlib import Path

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from outside import ROOT, Outside, quoted, succeeded
+from small_project import Project
 
 TARGET = f"""
 tried:
@@ -40,3 +41,13 @@ def test_a_repository_that_git_does_not_trust_is_told_once(outside: Outside) -> 
     os.chown(outside.folder, 65534, 65534)
     told = succeeded(outside.robustfront("prepare")).strip()
     quoted(told.replace(str(outside.folder), "…"))
+
+
+def test_processes_that_train_together_need_no_shared_memory(outside: Outside) -> None:
+    """Containers have a few MB of /dev/shm, or less."""
+    small = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=1m tmpfs /dev/shm && exec "$@"', "-"]
+    if outside.run(*small, "true").returncode:
+        pytest.skip("needs the right to mount a small /dev/shm of its own")
+    run = Project(outside.folder).run("npgd").id
+    words = [sys.executable, "-P", "-m", "robustfront", "train", run, "--devices", "2", "--device", "cpu"]
+    succeeded(outside.run(*small, *words))

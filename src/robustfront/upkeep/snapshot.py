@@ -31,8 +31,8 @@ def snapshot(plan: Plan, found: Status, selected: str, layout: Layout, reports: 
     for folder in (layout.results, reports):
         if folder.is_symlink():
             raise ArtefactError(
-                f"snapshot: {folder} is a link to {folder.readlink()}, and DVC records nothing behind it; make "
-                "it a folder, and let those in it be links"
+                f"snapshot: {folder} is a link to {folder.readlink()}, and DVC records nothing behind it; "
+                "make it a folder, and let those in it be links"
             )
     if not found.is_complete:
         lacking = [f"{len(found.missing)} item(s) are missing"] if found.missing else []

@@ -94,3 +94,16 @@ def test_a_cell_cannot_end_the_process(tmp_path):
 def test_a_missing_notebook_is_named(tmp_path):
     with pytest.raises(NotebookFailed, match=r"absent\.py: there is no such notebook"):
         execute(tmp_path / "absent.py", tmp_path / "n.html", {})
+
+
+def test_a_kernel_that_a_notebook_or_its_user_has_elsewhere_is_not_asked_for(tmp_path, monkeypatch):
+    """Saved by a Jupyter whose environment is called otherwise; and a kernel `python3` that is broken."""
+    kernel = tmp_path / "share" / "jupyter" / "kernels" / "python3"
+    kernel.mkdir(parents=True)
+    (kernel / "kernel.json").write_text('{"argv": ["/nowhere/python"], "display_name": "x", "language": "x"}')
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share" / "jupyter"))
+    source = tmp_path / "n.py"
+    head = "# ---\n# jupyter:\n#   kernelspec:\n#     name: their-env\n#     display_name: R\n#     language: R\n# ---\n\n"
+    source.write_text(f"{head}# %%\nprint(6 * 7)\n")
+    execute(source, tmp_path / "n.html", {})
+    assert "42" in (tmp_path / "n.html").read_text(encoding="utf-8")
