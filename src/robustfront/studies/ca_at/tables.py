@@ -30,7 +30,8 @@ NAMES = LINF | L2 | {"t-autopgd-dlr": "T-AutoPGD-DLR", "autoattack": "AutoAttack
 FAITHFUL, CORRECTED = "faithful", "corrected"
 OF_PARTS = "At small scales AutoAttack stands for its first two parts, APGD-CE and T-APGD."
 COPIED = (
-    "Printed FGSM accuracies of Vanilla AT on ResNet34 are, at all four radii, those of Vanilla AT on ResNet18 "
+    "Printed FGSM accuracies of Vanilla AT on ResNet34 are, at all four radii, those of Vanilla AT on "
+    "ResNet18 "
     "under T-AutoPGD-L2 in Table 3: a column copied by mistake, which says nothing of FGSM."
 )
 LABELS = {"network": "Network", "method": "Method", "parameter": "Parameter", "norm": "Batch norm"}
@@ -51,7 +52,7 @@ def _radius(table: int, eps: str, suffix: str, attacks: Mapping[str, str], *note
         f"CA-AT (S001), Table {table}, δ = {eps}",
         LABELS,
         [CLEAN, *(attacked(attack, name, eps) for attack, name in attacks.items())],
-        published=f"table{table}-{eps.split('/')[0]}",
+        published=f"table{table}-{eps.split('/', maxsplit=1)[0]}",
         sources=sources(suffix),
         block="network",
         settings={"network": "model.depth"},
@@ -92,7 +93,8 @@ TABLE2 = TableSpec(
         for name in (FAITHFUL, CORRECTED)
     ],
     notes=(
-        "Radii are not printed; 8/255 and 0.5 (L2) follow from numbers that are those of Tables 1 and 3. The mean is "
+        "Radii are not printed; 8/255 and 0.5 (L2) follow from numbers that are those of Tables 1 and 3. "
+        "The mean is "
         "that of the eleven attacks; its interval adds up theirs.",
         OF_PARTS,
     ),
@@ -129,14 +131,16 @@ TABLE4 = TableSpec(
     block="network",
     settings={"network": "model.depth"},
     notes=(
-        "The paper states neither radius nor queries, and its code never calls Square. Its standard accuracies are "
+        "The paper states neither radius nor queries, and its code never calls Square. Its standard "
+        "accuracies are "
         "not those of Table 1 (0.7627 and 0.8117 here, 0.8239 and 0.8659 there), so these are other models.",
     ),
 )
 
 
 def front(name: str, title: str) -> TableSpec:
-    """The points of a front: every weighting of a loss on a network. The paper shows pictures of them alone."""
+    """The points of a front: every weighting of a loss on a network. The paper shows pictures of them "
+    "alone."""
     return TableSpec(
         title,
         {"model": "Model", "network": "Network"},
