@@ -50,8 +50,7 @@ def figure6a(results: Results, attack: str) -> Figure:
 
 
 def figure1(results: Results) -> Figure:
-    """Figure 1: clean and robust accuracy of both methods as bars, in print and under both kinds of "
-    "suites."""
+    """Figure 1: clean and robust accuracy of both methods as bars, in print and under both suites."""
     frame = reproduce(tables.TABLE1["8"], results).frame
     shown = frame[frame["run"].isin(COMPARED) & frame["column"].isin(["clean", "pgd", "autopgd"])]
     sources = list(frame["source"].unique())
@@ -91,8 +90,7 @@ TRAINED: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "ResNet18": (("", "0.5", "0.8"), ("d12", "", ""), ("d16", "", ""), ("wide", "", "")),
     "ResNet34": (("r34", "0.5", "0.8"), ("r34-d12", "", ""), ("r34-d16", "", "")),
 }
-"""Network -> (middle part, value of Vanilla-AT, value of CA-AT) of the names of its runs, by training "
-"radius."""
+"""Network -> (middle part, value of Vanilla-AT, value of CA-AT) of the names of its runs."""
 
 LOOKS = {"vanilla": ("Vanilla AT", (SKY, BLUE, GREY)), "ca": ("CA-AT", (ORANGE, VERMILION, GREEN))}
 """Method -> what it is called, and the colours of its training radii, in rising order."""
@@ -166,13 +164,12 @@ def _curve(axes: Axes, results: Results, run: str, kind: str, attack: str, label
     )
 
 
-# -------------------------------------------------------------------------------------- which Square was meant
+# ------------------------------------------------------------------------------------ which Square was meant
 PRINTED_SQUARE = "table4"
 
 
 def squares(results: Results) -> Figure:
-    """The accuracy of the standard model under Square, by radius and queries, and what Table 4 prints of "
-    "it."""
+    """The accuracy of the standard model under Square, by radius and queries, and what is printed of it."""
     table = results.published(PRINTED_SQUARE)
     printed = table[(table["run"] == "vanilla-0") & (table["attack"] == "Square")]["value"]
     with styled():

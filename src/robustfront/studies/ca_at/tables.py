@@ -139,8 +139,7 @@ TABLE4 = TableSpec(
 
 
 def front(name: str, title: str) -> TableSpec:
-    """The points of a front: every weighting of a loss on a network. The paper shows pictures of them "
-    "alone."""
+    """The points of a front: every weighting of a loss on a network. The paper shows pictures alone."""
     return TableSpec(
         title,
         {"model": "Model", "network": "Network"},
