@@ -1,4 +1,4 @@
-"""Gradients of logistic regression in closed form, against autograd in float64 and the theorem's own steps."""
+"""Gradients of logistic regression in closed form, against autograd in float64."""
 
 from __future__ import annotations
 

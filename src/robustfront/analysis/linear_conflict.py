@@ -30,8 +30,8 @@ def analyse(subject: Subject, wanted: LinearConflict) -> Result:
 
     `embedding` (2, M, 2): places by t-SNE of the clean and of the adversarial gradients of M images, `labels`
     (M,) theirs. Facts: `clean_accuracy`, `adversarial_accuracy` at the worst points; `mean` of each array;
-    `of_mean_gradient`: conflict and cosine of the gradients of the whole test set; `dimension` d; `separation`:
-    see `separation`; `delta`.
+    `of_mean_gradient`: the same measures of the gradients of the whole test set; `dimension` d; `delta`;
+    `separation`, which see.
     """
     require_linear(subject.model)
     weight, bias = pixel_weights(subject.model)
