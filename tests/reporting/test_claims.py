@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import numpy as np
@@ -126,6 +127,34 @@ def test_each_suite_judges_with_its_own_attacks(project):
     predicate = difference("npda-pgd", "st", "autoattack", at_most=-45.0)
     assert verdict(project, predicate, suite="paper-space")["verdict"] == "reproduced"  # 42 − 96
     assert verdict(project, predicate, suite="pixel-space")["verdict"] == "not reproduced"  # 62.5 − 100
+
+
+def test_a_claim_may_say_in_which_suites_it_is_judged(project):
+    predicate = difference("npda-pgd", "st", at_most=5)
+    table = judge([claim(predicate, suites={"far": "pixel-space"})], project.results)
+    assert [*table["source"]] == ["published", "far"]
+    (there,) = table[table["suite"] == "pixel-space"].to_dict("records")
+    everywhere = verdict(project, predicate, suite="pixel-space")
+    assert all(there[key] == everywhere[key] for key in ("verdict", "value_points", "reason"))
+    with pytest.raises(ConfigError, match=r"c\.suites: there is no suite 'elsewhere'"):
+        judge([claim(predicate, suites={"far": "elsewhere"})], project.results)
+
+
+def test_all_claims_are_judged_by_the_same_sources(tmp_path):
+    one, two = (
+        {
+            "id": key,
+            "statement": "s",
+            "where": "w",
+            "reason": "r",
+            "predicates": [difference("a", "b", at_most=0)],
+        }
+        for key in ("one", "two")
+    )
+    path = tmp_path / "claims.yaml"
+    path.write_text(json.dumps({"claims": [one | {"suites": {"far": "x"}}, two]}))
+    with pytest.raises(ConfigError, match=r"two.suites names nothing, one.suites far"):
+        load_claims(path)
 
 
 def test_a_verdict_names_the_attack_that_a_suite_has_for_the_papers(empty_project):

@@ -24,7 +24,10 @@ from robustfront.methods.moment import Moment
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import torch
     from torch import Tensor
+
+    from robustfront.models import Classifier
 
 TARGETS = 9
 """Wrong classes that T-APGD-DLR turns to; where there are fewer it takes all, and costs less than planned."""
@@ -56,10 +59,62 @@ class TwoGradientParams(AdversarialParams):
         return self
 
     @property
+    def generator(self) -> parts.Generator:
+        """What PGD ascends."""
+        if self.inner == "pgd-dlr":
+            return "dlr"
+        return "trades" if self.adversarial_loss == "trades" else "pgd"
+
+    @property
     def suffix(self) -> str:
         """What a run's label says of what is not the default."""
         loss = "" if self.adversarial_loss == "ce" else f"-{self.adversarial_loss}"
         return loss + ("" if self.inner == "pgd" else f"-{self.inner}")
+
+
+def inner_maximum(
+    params: TwoGradientParams,
+    model: Classifier,
+    ball: attacks.Ball,
+    x: Tensor,
+    y: Tensor,
+    generator: torch.Generator,
+) -> Tensor:
+    """x' (B, C, H, W) that `params.inner` crafts of images x; the model is in train mode afterwards."""
+    if "apgd" not in params.inner:
+        return parts.generate(
+            params.generator,
+            model,
+            x,
+            y,
+            ball=ball,
+            ascent=params.attack,
+            mode=params.attack_mode,
+            generator=generator,
+        )
+    from robustfront.attacks import adaptive
+
+    model.train(params.attack_mode == "train")
+    attacked = attacks.stand_in(model, x)
+    how: dict[str, Any] = {"steps": params.attack.steps, "generator": generator}
+    if params.inner == "t-apgd-dlr":
+        x_adv = adaptive.targeted_apgd(attacked, x, y, ball, targets=TARGETS, **how)
+    else:
+        objective = attacks.objectives.ce if params.inner == "apgd-ce" else attacks.objectives.dlr
+        x_adv = adaptive.apgd(attacked, x, y, ball, objective=objective, **how)
+    model.train()
+    return x_adv
+
+
+def adversarial_losses(name: str, clean: Tensor, adversarial: Tensor, y: Tensor) -> Tensor:
+    """The adversarial loss of each image (B,), from its logits and those of x'."""
+    match name:
+        case "ce":
+            return losses.cross_entropy(adversarial, y)
+        case "trades":
+            return losses.kl_divergence(clean, adversarial)
+        case _:
+            return losses.distance(clean, adversarial)
 
 
 @dataclass(frozen=True)
@@ -110,8 +165,7 @@ class TwoGradients(AdversarialTraining):
 
     @classmethod
     def composed(cls, params: Any) -> tuple[parts.Generator, str]:
-        of_the_loss: parts.Generator = "trades" if params.adversarial_loss == "trades" else "pgd"
-        return ("dlr" if params.inner == "pgd-dlr" else of_the_loss), params.adversarial_loss
+        return params.generator, params.adversarial_loss
 
     @classmethod
     def units(cls, params: Any) -> float:
@@ -127,32 +181,12 @@ class TwoGradients(AdversarialTraining):
         return attack + UNITS[loss]
 
     def craft(self, x: Tensor, y: Tensor, at: Moment) -> Tensor:
-        params = self.params
-        if "apgd" not in params.inner:
-            return super().craft(x, y, at)
-        from robustfront.attacks import adaptive
-
-        self.model.train(params.attack_mode == "train")
-        attacked = attacks.stand_in(self.model, x)
-        how: dict[str, Any] = {"steps": params.attack.steps, "generator": at.generator}
-        if params.inner == "t-apgd-dlr":
-            x_adv = adaptive.targeted_apgd(attacked, x, y, self.ball, targets=TARGETS, **how)
-        else:
-            objective = attacks.objectives.ce if params.inner == "apgd-ce" else attacks.objectives.dlr
-            x_adv = adaptive.apgd(attacked, x, y, self.ball, objective=objective, **how)
-        self.model.train()
-        return x_adv
+        return inner_maximum(self.params, self.model, self.ball, x, y, at.generator)
 
     def losses(self, x: Tensor, x_adv: Tensor | None, y: Tensor, at: Moment) -> Losses:
         assert x_adv is not None
         clean, adversarial = self.model(x), self.model(x_adv)
-        match self.params.adversarial_loss:
-            case "ce":
-                robust = losses.cross_entropy(adversarial, y)
-            case "trades":
-                robust = losses.kl_divergence(clean, adversarial)
-            case "clp":
-                robust = losses.distance(clean, adversarial)
+        robust = adversarial_losses(self.params.adversarial_loss, clean, adversarial, y)
         return Losses(
             {"clean_loss": losses.cross_entropy(clean, y).mean(), "adversarial_loss": robust.mean()},
             clean_logits=clean,

@@ -39,16 +39,18 @@ def front(
     *,
     attack: str,
     names: Mapping[str, str] | None = None,
+    pareto: bool = False,
 ) -> Figure:
     """Clean accuracy against accuracy under an attack (%), a point per row of a table that has both.
 
     `attack`: key of the column, beside `clean`. `names`: run -> what the legend calls it, otherwise its first
-    label. Panels as in `panels`, with 95 % intervals as error bars.
+    label. `pareto`: a line through the points of each family that no other of it beats in both. Panels as in
+    `panels`, with 95 % intervals as error bars.
     Hollow: a gradient-masking check failed; crossed: another attack refutes the number.
     """
 
     def draw(axes: Axes, part: pd.DataFrame) -> int:
-        return _points(axes, part, attack, families)
+        return _points(axes, part, attack, families, pareto=pareto)
 
     with styled():
         datasets, sources = size(table)
@@ -63,7 +65,16 @@ def front(
     return figure
 
 
-def _points(axes: Axes, part: pd.DataFrame, attack: str, families: Sequence[Family]) -> int:
+def undominated(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The points of which no other is at least as good in both numbers, by the first; larger is better."""
+    kept: list[tuple[float, float]] = []
+    for x, y in sorted(set(points), reverse=True):
+        if not kept or y > kept[-1][1]:
+            kept.append((x, y))
+    return kept[::-1]
+
+
+def _points(axes: Axes, part: pd.DataFrame, attack: str, families: Sequence[Family], *, pareto: bool) -> int:
     known = {(line["run"], line["column"]): line for line in part.to_dict("records")}
     points = [
         (known[run, "clean"], known[run, attack], family.colour, marker)
@@ -71,6 +82,14 @@ def _points(axes: Axes, part: pd.DataFrame, attack: str, families: Sequence[Fami
         for run, marker in family.runs.items()
         if {(run, "clean"), (run, attack)} <= known.keys()
     ]
+    for family in families if pareto else ():
+        own = [
+            (accuracy(clean)[0], accuracy(attacked)[0])
+            for clean, attacked, colour, _ in points
+            if colour == family.colour
+        ]
+        if best := undominated(own):
+            axes.plot(*zip(*best, strict=True), color=family.colour, linewidth=1, alpha=0.7)
     for clean, attacked, colour, marker in points:
         (x, x_bars), (y, y_bars) = accuracy(clean), accuracy(attacked)
         axes.errorbar(x, y, xerr=x_bars, yerr=y_bars, fmt="none", ecolor=colour, elinewidth=0.9, alpha=0.5)

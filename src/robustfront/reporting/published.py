@@ -147,6 +147,8 @@ def refuted_in_print(table: pd.DataFrame) -> dict[Hashable, str]:
     """
     robust = table["metric"].isin(["robust_error", "robust_accuracy"]) & (table["eps"] != "")
     lines = table[robust].dropna(subset="value")
+    if lines.empty:
+        return {}
     points = 100 * lines["value"] / lines["unit"].map(RATE_UNITS)
     lines = lines.assign(error=points.where(lines["metric"] == "robust_error", 100 - points).round(4))
     found: dict[Hashable, str] = {}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from robustfront.errors import ConfigError
 from robustfront.evaluation.statistics import CONFIDENCE
 from robustfront.reporting.claims.conditions import (
     Change,
@@ -67,7 +68,8 @@ def judge(claims: Sequence[Claim], results: Results) -> pd.DataFrame:
 
     - `claim`, `statement`, `where`, `bounds_reason`: the claim, and why it is read the way it is;
     - `published_as`, `dataset`: the paper's data set, and ours (empty if this scale has none);
-    - `suite`, `space`: `published`, or the suite whose numbers decide;
+    - `source`, `suite`, `space`: `published`, or the suite whose numbers decide, and what it is called beside
+      those of other claims;
     - `verdict`: in print `holds`, `contradicted`, `no numbers`; on the paper's own data and settings
       `reproduced`, `not reproduced`, `undecided at this scale`; on others bounds are held to their direction
       alone: `direction holds`, `direction does not hold`, `undecided`;
@@ -92,11 +94,14 @@ def judge(claims: Sequence[Claim], results: Results) -> pd.DataFrame:
                     "dataset": datasets[dataset_id].name if dataset_id else "",
                 }
                 evidence: Evidence = InPrint(results, dataset)
-                source = {"suite": PUBLISHED, "space": ""}
+                source = {"source": PUBLISHED, "suite": PUBLISHED, "space": ""}
                 lines.append(about | source | _verdict(claim, dataset, evidence, IN_PRINT, results))
-                for name, suite in results.suites.items():
+                for called, name in (claim.suites or {name: name for name in results.suites}).items():
+                    if name not in results.suites:
+                        raise ConfigError(f"claims.yaml: {claim.id}.suites: there is no suite {name!r}")
                     measured = Measured(results, dataset_id, name) if dataset_id else None
-                    source = {"suite": name, "space": suite.threat.space}
+                    space = results.suites[name].threat.space
+                    source = {"source": called, "suite": name, "space": space}
                     own = not dataset_id or name in as_published[dataset_id]
                     words = MEASURED if own else DIRECTION
                     lines.append(about | source | _verdict(claim, dataset, measured, words, results))

@@ -132,6 +132,11 @@ class Claim(Config):
     statement: str = Field(description="what the paper says, in our words")
     where: str = Field(description="section, figure or table")
     datasets: tuple[str, ...] = Field((), description="of the paper; empty: all that study.yaml names")
+    suites: dict[Name, Name] = Field(
+        {},
+        description="what a source of verdicts is called -> the suite that it is for this claim; the same "
+        "sources for all claims. Empty: every suite, by its name",
+    )
     predicates: Annotated[tuple[Predicate, ...], Field(min_length=1)]
     reason: str = Field(description="why it is read as these predicates, with these bounds")
 
@@ -144,6 +149,18 @@ class _File(Config):
     def without_shared_lists(cls, data: dict[str, object]) -> dict[str, object]:
         """`lists` holds what the claims refer to by YAML aliases."""
         return {key: value for key, value in data.items() if key != "lists"}
+
+    @field_validator("claims")
+    @classmethod
+    def sources_agree(cls, claims: tuple[Claim, ...]) -> tuple[Claim, ...]:
+        first = claims[0]
+        for claim in claims:
+            if [*claim.suites] != [*first.suites]:
+                raise ValueError(
+                    f"{claim.id}.suites names {', '.join(claim.suites) or 'nothing'}, {first.id}.suites "
+                    f"{', '.join(first.suites) or 'nothing'}; give all claims the same sources"
+                )
+        return claims
 
     @field_validator("claims")
     @classmethod

@@ -104,7 +104,7 @@ def _entry(part: pd.DataFrame) -> Entry:
 
 
 def _source(line: Mapping[Hashable, Any]) -> str:
-    return "In print" if line["suite"] == PUBLISHED else f"Here, {line['suite']}"
+    return "In print" if line["source"] == PUBLISHED else f"Here, {line['source']}"
 
 
 def _numbers(line: Mapping[Hashable, Any]) -> str:
@@ -129,16 +129,16 @@ def _numbers(line: Mapping[Hashable, Any]) -> str:
 def count_verdicts(table: pd.DataFrame) -> list[str]:
     """`In print: 20 holds, 7 contradicted`, a line per source."""
     found = []
-    for suite, part in table.groupby("suite", sort=False):
-        here = part[(part["dataset"] != "") | (suite == PUBLISHED)]
+    for source, part in table.groupby("source", sort=False):
+        here = part[(part["dataset"] != "") | (source == PUBLISHED)]
         counts = here["verdict"].value_counts()
-        words = IN_PRINT.values() if suite == PUBLISHED else (*MEASURED.values(), *DIRECTION.values())
+        words = IN_PRINT.values() if source == PUBLISHED else (*MEASURED.values(), *DIRECTION.values())
         listed = [f"{counts[word]} {word}" for word in words if word in counts]
         if absent := sorted(set(part["published_as"]) - set(here["published_as"])):
             listed.append(
                 f"{len(part) - len(here)} on {', '.join(absent)}, which this scale has no data set for"
             )
-        found.append(f"{_source({'suite': suite})}: {', '.join(listed)}")
+        found.append(f"{_source({'source': source})}: {', '.join(listed)}")
     return found
 
 

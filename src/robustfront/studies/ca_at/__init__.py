@@ -1,0 +1,1 @@
+"""S001, Conflict-Aware Adversarial Training: its tables, figures and claims."""
