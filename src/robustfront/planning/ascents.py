@@ -79,6 +79,8 @@ def _of_run(run: PlannedRun, methods: Methods) -> dict[str, tuple[Ascent, Threat
     found = dict(method.ascents(params, validation.threat))
     if validation.attack is not None and validation.threat is not None:
         found["training.validation.attack"] = validation.attack, validation.threat
+        for name, ascent in validation.beside.items():
+            found[f"training.validation.beside.{name}"] = ascent, validation.threat
     return found
 
 
