@@ -1,7 +1,7 @@
 """Adversarial weight perturbation (Wu et al. 2020) on PGD-AT and on TRADES.
 
 The loss of a step is taken at w + v, where v = gamma |w| g / |g| for every matrix of weights w, g being its
-gradient of that same loss: convolutions and linear layers, not batch norms and biases. The step is made from w.
+gradient of that same loss: convolutions and linear layers, not batch norms and biases. The step starts at w.
 The L2 penalty is taken at w + v as well, as in the authors' code, whose optimiser steps there.
 """
 
@@ -56,9 +56,10 @@ class Perturbed(AdversarialTraining):
     def perturbation(self, x: Tensor, x_adv: Tensor | None, y: Tensor, at: Moment) -> dict[str, Tensor]:
         """v of each matrix of weights, by name; the running statistics stay where they are."""
         weights = {name: value for name, value in self.model.named_parameters() if value.ndim > 1}
-        with unmoved(self.model), at.forward():
-            loss = self.losses(x, x_adv, y, at).total
-        gradients = at.gradients(loss, list(weights.values()))
+        with unmoved(self.model):
+            with at.forward():
+                loss = self.losses(x, x_adv, y, at).total
+            gradients = at.gradients(loss, list(weights.values()))
         return {
             name: self.params.gamma * weight.detach().norm() / (g.norm() + LEAST_NORM) * g
             for (name, weight), g in zip(weights.items(), gradients, strict=True)

@@ -32,7 +32,10 @@ class HybridParams(NuATParams):
 
 @register("nuat_h", source=SOURCE)
 class NuATHybrid(NuAT):
-    """NuAT-H: NuAT, with NuAT2's attack while the clean loss is far below that of the epoch before."""
+    """NuAT-H: NuAT, with NuAT2's attack while the clean loss is far below that of the epoch before.
+
+    `units` are NuAT's: how often there is a second step nobody knows before.
+    """
 
     Params: ClassVar[type[Config]] = HybridParams
     params: HybridParams
@@ -41,15 +44,8 @@ class NuATHybrid(NuAT):
         super().__init__(params, setting)
         self.two_steps = NuAT2(_of_two_steps(params), setting)
         self.latest = self.model.mean.new_full((params.window,), float("nan"))
-        self.seen = self.model.mean.new_zeros(
-            3
-        ).double()  # of this epoch: losses, batches, of them with two steps
+        self.seen = self.model.mean.new_zeros(3).double()  # losses, batches, those with two steps
         self.previous = self.model.mean.new_full((), float("nan")).double()
-
-    @classmethod
-    def units(cls, params: Any) -> None:
-        """How often two steps are made depends on the training."""
-        return None
 
     def attach(self, surroundings: Surroundings) -> None:
         super().attach(surroundings)

@@ -37,7 +37,10 @@ def perturbed(model: nn.Module, deltas: Mapping[str, Tensor]) -> Iterator[None]:
 
 @contextmanager
 def unmoved(model: nn.Module) -> Iterator[None]:
-    """Afterwards the buffers of `model` are as before: forward passes within move no running statistics."""
+    """Afterwards the buffers of `model` are as before: forward passes within move no running statistics.
+
+    What is differentiated within has to be so before the context is left: autograd keeps buffers in place.
+    """
     import torch
 
     kept = [buffer.clone() for buffer in model.buffers()]

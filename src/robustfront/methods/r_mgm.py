@@ -1,4 +1,4 @@
-"""R-MGM (Vivek & Babu 2020, single-step training with a regulariser), by the lab's nearest public code, SAT-R1.
+"""R-MGM, a regulariser for single-step training, by the nearest public code of the same lab, SAT-R1.
 
 No repository is called R-MGM; docs/reproduction/nuat.md says what is taken from which.
 """
@@ -30,7 +30,7 @@ class RMGMParams(AdversarialParams):
 
 @register("r_mgm", source="Vivek & Babu 2020, CVPR", label=lambda p: f"r-mgm-l{p.weight:g}")
 class RMGM(Method):
-    """Cross entropy of single-step images; one image's logits may not differ from those of a multi-step attack.
+    """Cross entropy of single-step images, and one image's logits as those of a multi-step attack on it.
 
     The one image is the batch's last one. All are attacked in eval mode and trained on in one forward pass.
     """
