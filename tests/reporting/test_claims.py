@@ -128,6 +128,11 @@ def test_each_suite_judges_with_its_own_attacks(project):
     assert verdict(project, predicate, suite="pixel-space")["verdict"] == "not reproduced"  # 62.5 − 100
 
 
+def test_a_claim_may_say_in_which_suites_it_is_judged(project):
+    of_one = claim(difference("npda-pgd", "st", at_most=5), suites=["pixel-space", "elsewhere"])
+    assert {suite for _, _, suite in verdicts(project, of_one)} == {"published", "pixel-space"}
+
+
 def test_a_verdict_names_the_attack_that_a_suite_has_for_the_papers(empty_project):
     attacks = {
         "weak": {"kind": "pgd", "steps": 1, "step_size": 0.1},

@@ -1,5 +1,6 @@
 """How trained models are attacked. The unit is one attack on one run; a suite is a view of several."""
 
+from collections.abc import Collection
 from typing import ClassVar, Literal, Protocol
 
 from pydantic import Field, SerializeAsAny, model_validator
@@ -7,7 +8,7 @@ from pydantic import Field, SerializeAsAny, model_validator
 from robustfront.config.attacks import FINAL, EvaluationAttack
 from robustfront.config.attacks.autoattack import OUR_ENGINES
 from robustfront.config.lasting import added
-from robustfront.config.quantities import Condition, Count, Flag, Name, Seed
+from robustfront.config.quantities import Condition, Count, Distinct, Flag, Name, Seed
 from robustfront.config.schema import Config, Threat
 from robustfront.config.validation import did_you_mean
 
@@ -64,6 +65,9 @@ class Suite(Config):
     attacks: dict[Name, SerializeAsAny[EvaluationAttack]] = Field(
         description="name -> attack, in order; clean is always first"
     )
+    runs: Literal["all"] | Distinct[str] = Field(
+        "all", description="names under `runs`, or a sweep's: the others are not attacked by it"
+    )
     split: SplitName = Field("test", description="the images that are attacked")
     samples: dict[str, Count] = Field(
         {},
@@ -118,6 +122,10 @@ class Suite(Config):
             if self.whole_batches and size == 1:
                 raise ValueError(f"{key} = 1: a network that looks at the rest of the batch needs two images")
         return self
+
+    def asks_for(self, names: Collection[str]) -> bool:
+        """Whether a run of these names is attacked by it."""
+        return self.runs == "all" or not {*self.runs}.isdisjoint(names)
 
 
 class Network(Protocol):

@@ -1,6 +1,6 @@
 """The params file of one study: its runs, data sets of its own, and what each scale makes of them."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -145,7 +145,7 @@ class Files:
         scales = {}
         for key in self._scales(lineage):
             layers = [layer for ancestor in lineage for layer in self._layers(ancestor, key, name)]
-            scales[key] = _scale(layers, datasets, {*names, *runs}, source)
+            scales[key] = _scale(layers, datasets, names | {run: [run] for run in runs}, source)
         return Experiment(study, datasets, frozenset(file.datasets), scales, runs, names, borrowed)
 
     def _lineage(self, name: str) -> list[str]:
@@ -226,7 +226,10 @@ def check_known(name: str, known: Iterable[str], where: str) -> None:
         raise ConfigError(f"{where}: there is no {name!r}{did_you_mean(name, known)}")
 
 
-def _scale(layers: list[Layer], datasets: Collection[str], runs: Collection[str], source: str) -> Scale:
+def _scale(
+    layers: list[Layer], datasets: Collection[str], runs: Mapping[str, Sequence[str]], source: str
+) -> Scale:
+    """`runs`: what may be called so -> the names of the runs that are meant."""
     scale = validate(Scale, layers, source=source)
     for key, names, known in (("datasets", scale.datasets, datasets), ("runs", scale.runs, runs)):
         for name in names if names != "all" else ():
@@ -234,7 +237,13 @@ def _scale(layers: list[Layer], datasets: Collection[str], runs: Collection[str]
     for name, analysis in scale.analyses.items():
         for run in analysis.runs:
             check_known(run, runs, place(layers, ("analyses", name, "runs"), source))
+    suites = dict[str, Suite]()
     for name, suite in scale.suites.items():
+        meant = suite.runs if suite.runs != "all" else ()
+        for run in meant:
+            check_known(run, runs, place(layers, ("suites", name, "runs"), source))
+        named = tuple(dict.fromkeys(each for run in meant for each in runs[run]))
+        suites[name] = suite.model_copy(update={"runs": named}) if meant else suite
         unable = [attack.kind for attack in suite.attacks.values() if not attack.respects_any_clip]
         if suite.threat.clip != "image" and unable:
             where = place(layers, ("suites", name, "threat", "clip"), source)
@@ -242,7 +251,7 @@ def _scale(layers: list[Layer], datasets: Collection[str], runs: Collection[str]
                 f"{where} = {suite.threat.clip!r}: attacks of kind {unable[0]} can respect `image` only; "
                 "use that, or attacks of kind pgd"
             )
-    return scale
+    return scale.model_copy(update={"suites": suites})
 
 
 def _named(layer: Layer, name: str, source: str) -> Layer:

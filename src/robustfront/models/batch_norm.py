@@ -5,10 +5,12 @@ other images of its batch, and an attack on the batch moves all of them together
 in whole batches, of one size and always of the same images.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import torch
 from torch import Tensor, nn
+
+from robustfront.errors import ConfigError
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 """What a batch norm that has running statistics keeps beside its weights."""
@@ -29,12 +31,21 @@ def filled(positions: Tensor, batch_size: int) -> tuple[Tensor, int]:
     return torch.cat([positions, positions[: -len(positions) % size]]), size
 
 
-def forget_statistics(model: nn.Module) -> None:
-    """From now on all batch norms of `model` use the statistics of the batch, also in eval mode."""
-    for _, layer in _batch_norms(model):
-        layer.track_running_stats = False
-        for name in STATISTICS:
-            setattr(layer, name, None)
+def forget_statistics(model: nn.Module, tracked: Collection[str] = ()) -> None:
+    """From now on all batch norms of `model` use the statistics of the batch, also in eval mode.
+
+    But for those of the names `tracked`; ConfigError if the network has no batch norm of such a name.
+    """
+    layers = dict(_batch_norms(model))
+    if unknown := [name for name in tracked if name not in layers]:
+        raise ConfigError(
+            f"batch_norm.tracked: there is no batch norm '{unknown[0]}' in the network, but "
+            + ", ".join(f"'{name}'" for name in layers)
+        )
+    for name in layers.keys() - set(tracked):
+        layers[name].track_running_stats = False
+        for statistic in STATISTICS:
+            setattr(layers[name], statistic, None)
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from robustfront.config.batch_norm import Untracked
 from robustfront.config.images import Normalisation
 from robustfront.config.networks import NetworkConfig
 from robustfront.config.registry import resolve
@@ -37,8 +38,8 @@ def build(
     build_network = resolve(model.built_by, type(model))
     classifier = build_network(model, channels=channels, classes=classes, normalisation=normalisation)
     _require_as_described(classifier, model, classes)
-    if model.looks_at_batches:
-        forget_statistics(classifier)
+    if isinstance(model.statistics, Untracked):
+        forget_statistics(classifier, model.statistics.tracked)
     if weights is not None:
         load_into(classifier, weights)
     elif model.pretrained is not None and model.pretrained_by is not None:

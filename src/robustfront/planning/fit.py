@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from robustfront.config.analyses import Analysis
 from robustfront.config.evaluations import SplitName, Suite
 from robustfront.config.experiment import Scale
 from robustfront.config.networks import NetworkConfig
@@ -77,9 +78,9 @@ def check_suites(suites: Iterable[Suite], run: PlannedRun, where: str) -> None:
             )
 
 
-def check_analysis(name: str, run: PlannedRun, where: str) -> None:
-    """ConfigError if a run's network has no answer to an image alone, of which analyses are made."""
-    if run.config.model.looks_at_batches:
+def check_analysis(name: str, analysis: Analysis, run: PlannedRun, where: str) -> None:
+    """ConfigError if a run's network has no answer to an image alone, of which most analyses are made."""
+    if run.config.model.looks_at_batches and not analysis.of_batches:
         raise _looks_at_batches(run, f"{where}.analyses.{name}.runs", "leave it out here")
 
 

@@ -159,7 +159,8 @@ def _add_study(plan: Plan, name: str, found: dict[str, Recipe], params: Params, 
         builder.add_analysis(key, analysis, experiment.entries)
     where = f"{experiment.source}: scales.{plan.scale}"
     for run in study.runs.values():
-        fit.check_suites(settings.suites.values(), run, where)
+        asking = [suite for suite in settings.suites.values() if suite.asks_for(run.names)]
+        fit.check_suites(asking, run, where)
         plan.evaluations.setdefault(run.id, {}).update(study.wanted(run.id))
     known = {dataset.name: plan.facts[key] for key, dataset in ours.items()}
     fit.check_samples(settings, known, where)
@@ -228,7 +229,7 @@ class _Builder:
         for dataset, run_name in itertools.product(self.study.datasets, names):
             for run in self.study.find(run_name, dataset):
                 if run.config.seed == first_seed:
-                    fit.check_analysis(name, run, f"{self.source}: scales.{self.plan.scale}")
+                    fit.check_analysis(name, analysis, run, f"{self.source}: scales.{self.plan.scale}")
                     runs[run.id] = self._start(name, analysis, run, run_name)
         key = analysis_id(name, analysis, self.rank_tolerance)
         self.study.analyses[key] = PlannedAnalysis(key, analysis, runs)

@@ -64,18 +64,22 @@ class StudyPlan:
 
         Those that the study has itself, as studies do that are like each other, add nothing.
         """
-        own = list(self.suites.values())
+        own = self._asking(run_id)
         others = {
             f"{study}/{name}": suite
             for study, other in self.beside.items()
             if run_id in other.runs
-            for name, suite in other.suites.items()
-            if suite not in own
+            for name, suite in other._asking(run_id).items()
+            if suite not in own.values()
         }
-        return self.suites | others
+        return own | others
+
+    def _asking(self, run_id: str) -> dict[str, Suite]:
+        names = self.runs[run_id].names
+        return {name: suite for name, suite in self.suites.items() if suite.asks_for(names)}
 
     def evaluations(self, run_id: str) -> dict[str, dict[str, tuple[str, Evaluation]]]:
-        """Suite -> the name of an attack there -> (its id, what it is for this run)."""
+        """Suite -> the name of an attack there -> (its id, what it is for this run), asked for or not."""
         network = self.runs[run_id].config.model
         key = network.looks_at_batches, network.usual
         if key not in self._evaluations:  # most runs are alike
@@ -87,7 +91,8 @@ class StudyPlan:
 
     def wanted(self, run_id: str) -> dict[str, Evaluation]:
         """Id -> evaluation: all that the suites ask of a run."""
-        return dict(found for suite in self.evaluations(run_id).values() for found in suite.values())
+        planned = self.evaluations(run_id)
+        return dict(found for name in self._asking(run_id) for found in planned[name].values())
 
     def evaluation_id(self, run_id: str, suite: str, evaluation: str) -> str:
         """Of the attack that a suite calls `evaluation`, or of its `clean` or `masking`. KeyError if none.

@@ -11,7 +11,7 @@ from robustfront.reporting.columns import FACTOR, Column
 from robustfront.reporting.planned import PlannedRun
 from robustfront.reporting.results import Rate, Results, State
 
-WORST_FIRST: Sequence[State] = ("diverged", "failed", "damaged", "not made yet")
+WORST_FIRST: Sequence[State] = ("diverged", "failed", "damaged", "not made yet", "not attacked so")
 
 SUMMED = "sum of 95 % intervals"
 

@@ -43,7 +43,10 @@ def lacking(plan: StudyPlan, results: Results) -> Lacking:
 
 
 def _evaluations(plan: StudyPlan, results: Results, run: str) -> Iterator[str]:
+    asking = plan.suites_of(run)
     for name, suite in plan.suites.items():
+        if name not in asking:
+            continue
         for attack in views(suite):
             if lost := results.lacks(run, name, attack):
                 yield f"{attack} of {name} {lost}"

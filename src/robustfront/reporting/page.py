@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from robustfront.artefacts import write_text
-from robustfront.config.evaluations import CLEAN, of_suite, views
+from robustfront.config.evaluations import CLEAN, Suite, of_suite, views
 from robustfront.config.schema import Dataset
 from robustfront.evaluation.comparisons import REFUTING_GAP, ground
 from robustfront.evaluation.verdicts import State, together
@@ -117,13 +117,19 @@ def write_page(
 
 def _verdicts(results: Results, run_id: str) -> list[Verdict]:
     network = results.network(run_id)
-    by_condition = {ground(of, CLEAN, network).condition: name for name, of in results.suites.items()}
+    by_condition = {ground(of, CLEAN, network).condition: name for name, of in _own(results, run_id)}
     return [Verdict(condition, checks(results, run_id, name)) for condition, name in by_condition.items()]
+
+
+def _own(results: Results, run_id: str) -> list[tuple[str, Suite]]:
+    """The study's suites that attack the run."""
+    asking = results.suites_of(run_id)
+    return [(name, suite) for name, suite in results.suites.items() if name in asking]
 
 
 def _refuted(results: Results, run_id: str) -> dict[str, str]:
     network = results.network(run_id)
-    shown = [(name, attack) for name, of in results.suites.items() for attack in views(of, network)]
+    shown = [(name, attack) for name, of in _own(results, run_id) for attack in views(of, network)]
     words = {f"{attack}, {name}": refutation(results, [run_id], name, attack) for name, attack in shown}
     return {number: refuted for number, refuted in words.items() if refuted}
 

@@ -29,6 +29,7 @@ _STATES = {
     "failed": "it was tried and stopped with an error, which its log tells.",
     "damaged": "its files are not what was written; delete them and run `snakemake` again.",
     "not made yet": "`snakemake` makes it.",
+    "not attacked so": "the suite names the runs that it attacks, and this is none of them.",
 }
 """What a cell without a number says -> what that means."""
 

@@ -30,7 +30,7 @@ from robustfront.evaluation.comparisons import Compared, compare
 from robustfront.reporting.planned import PlannedRun, StudyPlan
 from robustfront.reporting.view import StudyView
 
-State = Literal["trained", "diverged", "failed", "damaged", "not made yet"]
+State = Literal["trained", "diverged", "failed", "damaged", "not made yet", "not attacked so"]
 
 
 class Rate(NamedTuple):
@@ -178,6 +178,8 @@ class Results(StudyView):
             return None
         if (trained := self.state(run_id)) != "trained":
             return trained
+        if suite not in self.suites_of(run_id):
+            return "not attacked so"
         evaluation, _ = views(self.suites[suite], self.network(run_id)).get(attack, (CLEAN, ""))
         found = self._record(self._evaluation_file(run_id, suite, evaluation), run_id)
         if found == "not made yet":

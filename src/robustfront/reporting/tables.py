@@ -121,7 +121,7 @@ def reproduce(spec: TableSpec, results: Results) -> Table:
     - `refuted`: which other attack in the same ball says that this is no robust error, and by how much; empty
       if none does. Printed numbers are held against those that are printed beside them;
     - `status`: `published`, `not printed`; `reproduced`, `not run at this scale`, or why there is no value:
-      `diverged`, `failed`, `damaged`, `not made yet`;
+      `diverged`, `failed`, `damaged`, `not made yet`, `not attacked so` (the suite is for other runs);
     - `scale`: the label of the study's numbers.
     """
     rows = list(spec.rows) or results.rows(spec.published)

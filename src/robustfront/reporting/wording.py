@@ -58,8 +58,9 @@ def batch_norm(settings: BatchNorm) -> str:
     match settings:
         case Reestimated(batches=batches):
             return f"statistics of {batches} training batches, after training"
-        case Untracked():
-            return "the batch, at test time too"
+        case Untracked(tracked=tracked):
+            but = f"; running statistics in {', '.join(tracked)}" if tracked else ""
+            return f"the batch, at test time too{but}"
     return "running statistics"
 
 

@@ -173,7 +173,7 @@ def _trainer(
         weights=layout.run(run.init) / "model.safetensors" if run.init else None,
     )
     if isinstance(run.model.statistics, Reestimated):
-        forget_statistics(model)
+        forget_statistics(model, run.model.statistics.tracked)
     model.to(device).to(memory_format=torch.channels_last)
     null_space = _null_space(layout.projector(run.projector), model) if run.projector else None
     precision = settle(

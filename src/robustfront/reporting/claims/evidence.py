@@ -184,6 +184,8 @@ class Measured:
         self._check_planned(name)
         if not (trained := self._trained(name)):
             raise Unknown(f"{name} was not checked")
+        if any(self.suite not in self.results.suites_of(run) for run in trained):
+            raise Unknown(f"{name}: not attacked so")
         verdict = masking_verdict(self.results, trained, self.suite)
         made = [check for run in trained for check in checks(self.results, run, self.suite)]
         named = dict.fromkeys(check.check for check in made if check.state == verdict)

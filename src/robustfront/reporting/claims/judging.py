@@ -95,6 +95,8 @@ def judge(claims: Sequence[Claim], results: Results) -> pd.DataFrame:
                 source = {"suite": PUBLISHED, "space": ""}
                 lines.append(about | source | _verdict(claim, dataset, evidence, IN_PRINT, results))
                 for name, suite in results.suites.items():
+                    if claim.suites and name not in claim.suites:
+                        continue
                     measured = Measured(results, dataset_id, name) if dataset_id else None
                     source = {"suite": name, "space": suite.threat.space}
                     own = not dataset_id or name in as_published[dataset_id]

@@ -132,6 +132,9 @@ class Claim(Config):
     statement: str = Field(description="what the paper says, in our words")
     where: str = Field(description="section, figure or table")
     datasets: tuple[str, ...] = Field((), description="of the paper; empty: all that study.yaml names")
+    suites: tuple[str, ...] = Field(
+        (), description="those in which it is judged, as far as the scale has them; empty: all"
+    )
     predicates: Annotated[tuple[Predicate, ...], Field(min_length=1)]
     reason: str = Field(description="why it is read as these predicates, with these bounds")
 
