@@ -22,7 +22,7 @@ class LandscapeAnalysis(AnalysisConfig):
     )
     span: Length = Field(description="largest offset along an axis, in every pixel, in pixel units")
     orthogonal: Flag = added(
-        False, before=False, description="make the second direction orthogonal to the first (S004, Figure 1)"
+        False, before=False, description="make the second direction orthogonal to the first"
     )
     seed: Seed = Field(0, description="draws images and random directions, the same for every model")
 
