@@ -1,8 +1,8 @@
 """Gradient ascents that miss the ball they are made in: a plan warns of them and goes on.
 
 A step wider than the ball ends at the border wherever it starts; steps that add up to less than the radius,
-with signed noise before them, never get from the image to the border. Both are what a forgotten "/255" looks like, or a step size that was
-meant for another norm or radius.
+signed noise before them included, never get from the image to the border. Both are what a forgotten "/255"
+looks like, or a step size that was meant for another norm or radius.
 """
 
 from collections.abc import Iterator

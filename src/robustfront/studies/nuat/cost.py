@@ -1,7 +1,7 @@
 """What a training costs: by the clock of the machine, and in passes, which no machine changes.
 
-A pass is a forward pass of one image; a backward pass to the input counts as one more, one to the weights, too,
-as another. AWP's steps on weights and the second steps of hybrids, as far as they were made, are in.
+A pass is a forward pass of one image; a backward pass to the input counts as one more, one to the weights,
+too, as another. AWP's steps on weights and the second steps of hybrids, as far as they were made, are in.
 """
 
 from dataclasses import dataclass

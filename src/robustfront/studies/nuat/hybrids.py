@@ -2,6 +2,7 @@
 
 import math
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from robustfront.reporting.drawing import nothing_to_draw, styled
@@ -35,7 +36,7 @@ def hybrids(results: Results) -> Figure:
     return figure
 
 
-def _words(name: str, history: object) -> str:
+def _words(name: str, history: pd.DataFrame) -> str:
     twice, epochs = two_step_epochs(history) or 0.0, len(history)
     if not twice:
         return f"{name}: never a second step,\nso this is NuAT, {epochs} epochs"

@@ -1,9 +1,8 @@
 """Catastrophic overfitting: a model that withstands one step and not several.
 
-It is seen on validation images, epoch by epoch, in the accuracy under FGSM, the accuracy under PGD-20, and the
-gap between them. A training overfits catastrophically from the first epoch on in which the gap is above 20 points
-and PGD-20 accuracy has fallen below half of the best one until then. (The gap alone also opens where both
-accuracies rise, as at the start; a fall alone may be one of both.)
+It is seen on validation images, epoch by epoch: in the accuracy under FGSM, that under PGD-20, and the gap
+between them. It sets in in the first epoch in which the gap is above 20 points and PGD-20 accuracy is below
+half of its best so far. (A gap alone also opens while both rise; a fall alone may be one of both.)
 """
 
 import pandas as pd
@@ -25,11 +24,7 @@ SINGLE_STEP = (
 
 
 def onset(history: pd.DataFrame) -> int | None:
-    """The epoch in which catastrophic overfitting sets in; None if it does not.
-
-    Also None where the two accuracies were not logged. A run that never was robust has nothing to lose: the
-    gap alone counts there once the one-step accuracy is above 20 %.
-    """
+    """The epoch in which catastrophic overfitting sets in; None if in none, or if it was not logged."""
     if not {ONE_STEP, SEVERAL} <= {*history}:
         return None
     known = history[history["epoch"] > 0].dropna(subset=[ONE_STEP, SEVERAL])

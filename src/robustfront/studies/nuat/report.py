@@ -20,30 +20,30 @@ SECTIONS: Sequence[Section] = (
         "figure1",
         "Figure 1: loss surfaces",
         surfaces,
-        text="Cross entropy around the same test images for every model: along the sign of the gradient (left) "
-        "or a random sign pattern (right), and what of a second pattern is orthogonal to it. Extents, resolution "
-        "and images are not stated in the paper.",
+        text="Cross entropy around the same test images for every model: along the sign of the gradient "
+        "(left) or a random sign pattern (right), and what of a second pattern is orthogonal to it. "
+        "Extents, resolution and images are not stated in the paper.",
         alt="Surfaces of the mean cross entropy, a pair per model: normal training, FGSM-AT, PGD-AT, NuAT.",
     ),
     FigureSection(
         "figure2",
         "Figure 2: attacks by nuclear and Frobenius norm",
         figure2,
-        text="Each attack ascends that norm of f(x + δ) − f(x) alone, on batches of one class of a normally "
-        "trained model. The paper has 100 images a class; smaller scales have fewer, as their labels say. It "
-        "prints entropies without a unit; ours are in nats and bits, of the mean softmax of each class, averaged "
-        "over the classes.",
-        alt="Two confusion matrices, of predictions under an attack by the Frobenius norm and one by the nuclear "
-        "norm; titles give mean entropy, the diagonal, and the norms that were reached.",
+        text="Each attack ascends that norm of f(x + δ) − f(x) alone, on batches of one class of a "
+        "normally trained model. The paper has 100 images a class; smaller scales have fewer, as "
+        "their labels say. It prints entropies without a unit; ours are in nats and bits, of the mean"
+        " softmax of each class, averaged over the classes.",
+        alt="Two confusion matrices, of predictions under an attack by the Frobenius norm and one by the "
+        "nuclear norm; titles give mean entropy, the diagonal, and the norms that were reached.",
     ),
     FigureSection(
         "figure3a",
         "Figure 3a: nuclear norms of robust and fallen images",
         figure3a,
-        text="A point is a batch of test images that are correct when clean, all of them robust to PGD-20 or all "
-        "fallen to it. Lines are means.",
-        alt="Columns of points for each defence: the nuclear norms of batches of robust images beside those of "
-        "batches of fallen images.",
+        text="A point is a batch of test images that are correct when clean, all of them robust to PGD-20 "
+        "or all fallen to it. Lines are means.",
+        alt="Columns of points for each defence: the nuclear norms of batches of robust images beside "
+        "those of batches of fallen images.",
     ),
     FigureSection(
         "figure3b",
@@ -65,17 +65,19 @@ SECTIONS: Sequence[Section] = (
         "overfitting",
         "Catastrophic overfitting",
         overfitting,
-        text="Validation accuracy under one step (FGSM) and under PGD-20, epoch by epoch. It sets in, dashed, in "
-        "the first epoch with a gap above 20 points in which PGD-20 accuracy is below half of its best so far.",
-        alt="Line plots over the epochs, a panel for each run that trains on one or two steps: accuracy under "
-        "FGSM and under PGD-20, the gap shaded; a dashed line where catastrophic overfitting sets in.",
+        text="Validation accuracy under one step (FGSM) and under PGD-20, epoch by epoch. It sets in, "
+        "dashed, in the first epoch with a gap above 20 points in which PGD-20 accuracy is below half"
+        " of its best so far.",
+        alt="Line plots over the epochs, a panel for each run that trains on one or two steps: accuracy "
+        "under FGSM and under PGD-20, the gap shaded; a dashed line where catastrophic overfitting "
+        "sets in.",
     ),
     FigureSection(
         "hybrids",
         "Hybrids: how often two steps",
         hybrids,
-        text="Shares of batches whose attack had two steps; summed over the epochs and rounded up they are the "
-        "number after the plus sign.",
+        text="Shares of batches whose attack had two steps; summed over the epochs and rounded up they are"
+        " the number after the plus sign.",
         alt="Bars over the epochs for each hybrid: the share of batches with two steps.",
     ),
     TableSection("radii", "Larger radii and variants", partial(reproduce, RADII)),

@@ -26,9 +26,9 @@ TABLE1A = TableSpec(
     published="table1a",
     sources=[Source("white-box", "white-box")],
     notes=(
-        "PGD-20 is PGD-500 after 20 of its steps. The paper's page lost the heads of these two columns; they are "
-        "those of the authors' image. Its rows from Normal to GAT are those that the GAT paper printed, not "
-        "trained anew.",
+        "PGD-20 is PGD-500 after 20 of its steps. The paper's page lost the heads of these two columns; "
+        "they are those of the authors' image. Its rows from Normal to GAT are those that the GAT paper "
+        "printed, not trained anew.",
     ),
 )
 TABLE1B = TableSpec(
@@ -43,8 +43,9 @@ TABLE1B = TableSpec(
     published="table1b",
     sources=[Source("white-box", "white-box-wrn")],
     notes=(
-        "Epochs as printed: 50 + 5 are 50 epochs, of whose steps as many as in 5 epochs had an attack of two "
-        "steps. Ours stand in the section on hybrids. The paper's rows TRADES and AWP are other authors' released models.",
+        "Epochs as printed: 50 + 5 are 50 epochs, of whose steps as many as in 5 epochs had an attack of "
+        "two steps. Ours stand in the section on hybrids. The paper's rows TRADES and AWP are other "
+        "authors' released models.",
     ),
 )
 TABLE2 = TableSpec(
