@@ -19,6 +19,7 @@ from robustfront.attacks import Ball, pgd
 from robustfront.data.augment import to_float
 
 if TYPE_CHECKING:
+    from robustfront.attacks.objectives import Objective
     from robustfront.config.analyses.norm_attacks import NormAttacks
 
 NORMS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -48,15 +49,8 @@ def analyse(subject: Subject, wanted: NormAttacks) -> Result:
             x, labels = to_float(test.images[batch]), test.labels[batch]
             with torch.no_grad():
                 clean = model(x)
-            x_adv = pgd(
-                model,
-                x,
-                labels,
-                ball,
-                wanted.attack,
-                objective=lambda logits, labels, clean=clean, of=ascended: of(clean, logits),
-                generator=generator,
-            )
+            away = _from(clean, ascended)
+            x_adv = pgd(model, x, labels, ball, wanted.attack, objective=away, generator=generator)
             with torch.no_grad():
                 logits = model(x_adv)
             confusion.append(logits.argmax(dim=1).bincount(minlength=model.classes))
@@ -72,6 +66,11 @@ def analyse(subject: Subject, wanted: NormAttacks) -> Result:
             "rank": _entropy(values / values.sum(dim=1, keepdim=True)).exp().mean().item(),
         }
     return arrays, facts
+
+
+def _from(clean: Tensor, norm: Callable[[Tensor, Tensor], Tensor]) -> Objective:
+    """The norm of the change from the clean logits, as an objective."""
+    return lambda logits, labels: norm(clean, logits)
 
 
 def _of_class(labels: Tensor, label: int, wanted: NormAttacks) -> Tensor:

@@ -103,9 +103,13 @@ def figure3b(results: Results) -> Figure:
 
 def _scatter(axes: Axes, known: list[Cost], at: list[float]) -> None:
     for each, x in zip(known, at, strict=True):
-        axes.plot(x, each.accuracy, "o", color=COLOURS.get(each.method, BLUE))
+        axes.plot([x], [each.accuracy or 0.0], "o", color=COLOURS.get(each.method, BLUE))
         axes.annotate(
-            each.run.removeprefix("wrn-"), (x, each.accuracy), (4, 4), textcoords="offset points", fontsize=7
+            each.run.removeprefix("wrn-"),
+            (x, each.accuracy or 0.0),
+            (4, 4),
+            textcoords="offset points",
+            fontsize=7,
         )
     axes.set_xscale("log")
     axes.margins(0.15)
