@@ -1,8 +1,8 @@
 """Losses per image, on logits: the one place where each is written down.
 
 Training takes their mean, attacks ascend them (`attacks.objectives`). They take logits (B, C) and return
-(B,), and gradients flow through every argument. Half-precision logits, as autocast makes them, are widened to
-float32 first. The module uses methods of tensors only, so that importing it does not import torch.
+(B,), or () where a loss is of the whole batch, and gradients flow through every argument. Half-precision
+logits, as autocast makes them, are widened to float32 first. Importing the module does not import torch.
 """
 
 from __future__ import annotations
@@ -45,6 +45,21 @@ def squared_distance(logits_a: Tensor, logits_b: Tensor) -> Tensor:
 def distance(logits_a: Tensor, logits_b: Tensor) -> Tensor:
     """|p_a - p_b| of the two softmaxes, in [0, sqrt(2)], with the gradient 0 where it is 0: CLP in S001."""
     return (widen(logits_a).softmax(dim=1) - widen(logits_b).softmax(dim=1)).norm(dim=1)
+
+
+def nuclear_norm(logits_a: Tensor, logits_b: Tensor) -> Tensor:
+    """|A - B|_*, the sum of the singular values of the difference of two batches of logits, (): NuAT in S004.
+
+    Its gradient is U V^T of the singular value decomposition: finite everywhere, of no meaning where A = B.
+    NaN where an entry is not finite.
+    """
+    import torch
+
+    difference = widen(logits_a) - widen(logits_b)
+    try:
+        return torch.linalg.matrix_norm(difference, ord="nuc")
+    except torch.linalg.LinAlgError:  # what LAPACK says to NaN, before a training could call it divergence
+        return difference.sum() * float("nan")
 
 
 def squared_norm(vectors: Tensor) -> Tensor:

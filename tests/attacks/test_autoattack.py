@@ -170,7 +170,7 @@ def test_seed_decides_and_nothing_outside_is_touched(small_budget: None, setting
     assert not torch.equal(autoattack(model, x, y, ball, **settings | {"seed": 1}), first)
 
 
-@pytest.mark.parametrize("version", ["standard", "plus", "rand", "apgd"])
+@pytest.mark.parametrize("version", ["standard", "plus", "rand", "apgd", "v1"])
 @pytest.mark.parametrize("n", [0, 1, 17])
 def test_any_version_takes_any_number_of_images(small_budget: None, version: str, n: int) -> None:
     model = linear(4)
@@ -239,6 +239,31 @@ def test_engines_agree_on_every_image_of_a_trained_model(
     assert 4 < fell["reference"].sum() < 20
     assert torch.equal(fell["fast"], fell["reference"])
     assert torch.equal(fell["bf16"], fell["reference"])
+
+
+@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.024), ("l2", 0.18)])
+def test_version_1_fells_the_same_images_with_either_engine(
+    monkeypatch: pytest.MonkeyPatch, norm: str, eps: float
+) -> None:
+    """And in the same parts: those that each of them is given are as many."""
+    limit(monkeypatch, steps=10, queries=60)
+    model, x, y = trained()
+    ball = ball_of(model, norm, "pixel", eps)
+    found, given = {}, {}
+    for engine in ("reference", "fast"):
+        heard: dict[str, int] = {}
+        attack = AutoAttackEvaluation(engine=engine, version="v1")  # type: ignore[arg-type]
+        settings = STANDARD | {"attack": attack, "batch_size": 24}
+        found[engine] = autoattack(
+            model, x, y, ball, **settings, report=lambda part, _, n, to=heard: to.update({part: n})
+        )
+        assert ball.contains(found[engine], x).all()
+        given[engine] = heard
+    assert list(given["fast"]) == ["apgd-ce", "apgd-dlr", "fab", "square"]
+    assert given["fast"] == given["reference"]
+    fell = {engine: model(x_adv).argmax(1) != y for engine, x_adv in found.items()}
+    assert 4 < fell["fast"].sum() < 20
+    assert torch.equal(fell["fast"], fell["reference"])
 
 
 @each_engine

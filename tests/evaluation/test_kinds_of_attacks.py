@@ -37,6 +37,14 @@ SHORT: dict[str, dict[str, Any]] = {
     "t-fab": {"kind": "fab", "steps": 8, "targets": 9},
     "cw": {"kind": "cw", "steps": 12, "lr": 0.05, "c": 10.0},
     "square": {"kind": "square", "queries": 40},
+    "gama": {
+        "kind": "gama",
+        "steps": 8,
+        "step_size": 0.04,
+        "drops": [3, 6],
+        "weight_steps": 4,
+        "restarts": 2,
+    },
 }
 BY_IMAGE = sorted(SHORT.keys() - {"square"})
 each = pytest.mark.parametrize("name", sorted(SHORT))
@@ -456,4 +464,5 @@ def test_words_say_what_it_does() -> None:
         "t-fab": "8 steps along the boundary to 9 classes in turn",
         "cw": "steps 12, c 10, kappa 0, lr 0.05",
         "square": "queries 40",
+        "gama": "8 steps of 0.04 and less, guided margin, 2 restarts",
     }

@@ -1,6 +1,7 @@
 import torch
 from small_trainings import network, same
 
+from robustfront.config.schema import MovingAverage
 from robustfront.methods.base import Average
 from robustfront.training.average import WeightAverage
 
@@ -39,3 +40,20 @@ def test_average_is_a_model_of_its_own_and_learns_nothing() -> None:
     assert model.training
     assert not any(p.requires_grad for p in average.model.parameters())
     assert all(p.requires_grad for p in model.parameters())
+
+
+def test_an_average_of_the_config_may_begin_after_a_step_and_average_statistics() -> None:
+    model, settings = network(), MovingAverage(decay=0.9, buffers="averaged", begins="first-step")
+    average = WeightAverage(model, Average.of(settings))
+    seen = []
+    for step in range(2):
+        model(torch.rand(8, 1, 8, 8))
+        with torch.no_grad():
+            model.head.weight.add_(step + 1)
+        average.update(model, 0, 30, step)
+        seen.append({name: value.clone() for name, value in model.state_dict().items()})
+        if step == 0:
+            assert same(average.model.state_dict(), seen[0])
+    for name in ("head.weight", "norm.running_var"):
+        expected = 0.9 * seen[0][name] + 0.1 * seen[1][name]
+        torch.testing.assert_close(average.model.state_dict()[name], expected)

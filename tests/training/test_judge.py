@@ -76,3 +76,18 @@ def test_running_statistics_stay() -> None:
     before = model.norm.running_mean.clone()
     judge(model, split(20, 3), ATTACKED, PartGenerator())
     assert torch.equal(model.norm.running_mean, before)
+
+
+def test_attacks_beside_are_logged_in_columns_of_their_own() -> None:
+    model, data = network(), split(50, 3)
+    one = {"steps": 1, "step_size": 0.1, "start": "none"}
+    both = Validation.model_validate(ATTACKED.model_dump() | {"beside": {"fgsm": one}})
+    found = judge(model, data, both, PartGenerator())
+    alone = Validation.model_validate(ATTACKED.model_dump() | {"attack": one})
+    as_one = judge(model, data, alone, PartGenerator())
+    assert found["validation_fgsm_accuracy"] == as_one["validation_adversarial_accuracy"]
+    assert found["validation_fgsm_loss"] == as_one["validation_adversarial_loss"]
+    assert {key: found[key] for key in as_one} == judge(model, data, ATTACKED, PartGenerator())
+    for wrong in ({"beside": {"fgsm": one}}, ATTACKED.model_dump() | {"beside": {"clean": one}}):
+        with pytest.raises(ValueError, match="beside"):
+            Validation.model_validate(wrong)

@@ -55,15 +55,25 @@ def surface(
     return torch.cat(values).view(len(x), len(rows), len(columns))
 
 
-def planes(model: Classifier, x: Tensor, labels: Tensor, *, seed: int, batch_size: int) -> dict[str, Plane]:
+def planes(
+    model: Classifier, x: Tensor, labels: Tensor, *, seed: int, batch_size: int, orthogonal: bool = False
+) -> dict[str, Plane]:
     """The planes of Figure 6: `gradient` (sign of dCE/dx, random) and `random` (random, random).
 
     Random directions are independent signs per pixel. They depend on `seed` and the shape of x alone: every
-    model, on every device, is looked at along the same ones. The second axis is the same in both planes.
+    model, on every device, is looked at along the same ones. The second axis is the same in both planes, or
+    if `orthogonal` what of it is orthogonal to the first one.
     """
     generator = torch.Generator().manual_seed(seed)
     shared, other = (2 * torch.randint(2, (2, *x.shape), generator=generator) - 1).to(x)
-    return {"gradient": (gradient_signs(model, x, labels, batch_size), shared), "random": (other, shared)}
+    firsts = {"gradient": gradient_signs(model, x, labels, batch_size), "random": other}
+    return {name: (first, _across(first, shared) if orthogonal else shared) for name, first in firsts.items()}
+
+
+def _across(first: Tensor, second: Tensor) -> Tensor:
+    """`second` less its part along `first`, image by image."""
+    along = (first * second).flatten(1).sum(dim=1) / first.flatten(1).square().sum(dim=1).clamp_min(1)
+    return second - along.view(-1, 1, 1, 1) * first
 
 
 def gradient_signs(model: Classifier, x: Tensor, labels: Tensor, batch_size: int) -> Tensor:
@@ -103,9 +113,10 @@ def analyse(subject: Subject, wanted: LandscapeAnalysis) -> Result:
     x, labels = to_float(shown.images), shown.labels
     offsets = torch.linspace(-wanted.span, wanted.span, wanted.points, device=x.device)
     arrays, facts = {"offsets": offsets}, {}
-    found = planes(subject.model, x, labels, seed=wanted.seed, batch_size=wanted.batch_size)
+    size = wanted.batch_size
+    found = planes(subject.model, x, labels, seed=wanted.seed, batch_size=size, orthogonal=wanted.orthogonal)
     for name, plane in found.items():
-        surfaces = surface(subject.model, x, labels, plane, offsets, offsets, batch_size=wanted.batch_size)
+        surfaces = surface(subject.model, x, labels, plane, offsets, offsets, batch_size=size)
         arrays[f"{name}.surface"] = surfaces
         facts[name] = describe(surfaces, 2 * wanted.span / (wanted.points - 1))
     return arrays, facts

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pyautoattack
 import torch
@@ -27,10 +27,10 @@ from robustfront.attacks.ball import Ball
 from robustfront.attacks.boundary import accepted, require_numbers
 from robustfront.attacks.engine import Attack, Runner
 from robustfront.attacks.standard.bfloat16 import Bfloat16
-from robustfront.attacks.standard.ensemble import Report, standard
+from robustfront.attacks.standard.ensemble import Report, Version, standard
 from robustfront.attacks.standard.problem import Problem
 from robustfront.attacks.unit_box import Scaled, channels_last, unit_box, unwrapped
-from robustfront.config.attacks.autoattack import APGD_PARTS, AutoAttackEvaluation
+from robustfront.config.attacks.autoattack import PARTS_OF, AutoAttackEvaluation
 from robustfront.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -76,10 +76,9 @@ def autoattack(
     with _prepared(model, ball, x) as (wrapped, z, settings):
         if len(x) == 0:
             return x
-        parts = APGD_PARTS if attack.version == "apgd" else None
         if attack.engine == "reference":
-            version = "standard" if parts else attack.version
-            authors = pyautoattack.AutoAttack(wrapped, version=version, seed=seed, **settings)
+            whole, parts = PARTS_OF.get(attack.version, (attack.version, None))
+            authors = pyautoattack.AutoAttack(wrapped, version=whole, seed=seed, **settings)
             authors.attacks_to_run = list(parts or authors.attacks_to_run)
             authors.verbose = False
             targets = min(9, model.classes - 1)
@@ -91,8 +90,9 @@ def autoattack(
             problem = Problem(
                 channels_last(wrapped), channels_last(search), ball.threat.norm, settings["eps"]
             )
+            version = cast(Version, attack.version)  # the config admits no other one
             z_adv = standard(
-                problem, z, labels, seed=seed, batch_size=batch_size, parts=parts, run=run, report=report
+                problem, z, labels, seed=seed, batch_size=batch_size, version=version, run=run, report=report
             )
         return unwrapped(wrapped, z_adv, z, x, ball)
 

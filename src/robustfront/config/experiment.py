@@ -18,7 +18,7 @@ from robustfront.config.validation import chain, describe, did_you_mean, validat
 from robustfront.config.yaml_loader import load_yaml
 from robustfront.errors import ConfigError
 
-OWN = ("runs", "analyses")
+OWN = ("runs", "analyses", "of_runs")
 """Keys of a scale that name a study's own runs: a study that is `like` it does not have them."""
 
 
@@ -42,6 +42,9 @@ class Scale(Config):
     threat: Threat = Field(description="of training attacks")
     attack: Ascent = Field(description="of training attacks")
     training: Budgets
+    of_runs: dict[str, dict[str, Any]] = Field(
+        {}, description="key under `runs` -> what differs at this scale from what stands there"
+    )
     suites: dict[Name, Suite] = Field(min_length=1)
     analyses: dict[Name, Analysis] = Field({}, description="computed from trained models, for figures")
 
@@ -237,6 +240,11 @@ def _scale(
     for name, analysis in scale.analyses.items():
         for run in analysis.runs:
             check_known(run, runs, place(layers, ("analyses", name, "runs"), source))
+    for name, data in scale.of_runs.items():
+        check_known(name, runs, place(layers, ("of_runs", name), source))
+        if fixed := {"method", "init", "sweep"} & data.keys():
+            where = place(layers, ("of_runs", name, min(fixed)), source)
+            raise ConfigError(f"{where}: must be the same at all scales; make it a run of its own")
     suites = dict[str, Suite]()
     for name, suite in scale.suites.items():
         meant = suite.runs if suite.runs != "all" else ()

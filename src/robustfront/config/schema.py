@@ -17,6 +17,7 @@ from robustfront.config.quantities import (
     Count,
     Flag,
     Length,
+    Name,
     ProperFraction,
     Seed,
 )
@@ -83,6 +84,12 @@ class Validation(Config):
     every: Count = Field(1, description="epochs between judgements; the last epoch is always judged")
     attack: Ascent | None = Field(None, description="PGD (cross entropy); null: clean accuracy only")
     threat: Threat | None = None
+    beside: dict[Name, Ascent] = added(
+        {},
+        before={},
+        description="column name -> an attack that is logged and selects nothing, such as one step, whose "
+        "gap to `attack` tells of catastrophic overfitting",
+    )
 
     @model_validator(mode="after")
     def attack_needs_threat(self) -> "Validation":
@@ -90,12 +97,17 @@ class Validation(Config):
             raise ValueError("give both attack and threat, or neither")
         return self
 
+    @model_validator(mode="after")
+    def attacks_beside_have_a_ball_and_a_column(self) -> "Validation":
+        if self.beside and self.threat is None:
+            raise ValueError("beside: needs attack and threat")
+        if taken := {"clean", "adversarial"} & self.beside.keys():
+            raise ValueError(f"beside: '{min(taken)}' is a column already; choose another name")
+        return self
+
 
 class MovingAverage(Config):
-    """average <- d average + (1 - d) weights after each step, of which the n-th, from 0, has d as below.
-
-    Batch-norm statistics are copied from the weights.
-    """
+    """average <- d average + (1 - d) weights after each step, of which the n-th, from 0, has d as below."""
 
     decay: ProperFraction
     ramp: Annotated[float, Strict(), Field(gt=1, allow_inf_nan=False)] | None = Field(
@@ -103,6 +115,12 @@ class MovingAverage(Config):
     )
     start: Annotated[int, Strict(), Field(ge=0, le=10**9)] = Field(
         0, description="epochs before it begins; until then it is a copy of the weights"
+    )
+    buffers: Literal["copied", "averaged"] = added(
+        "copied", before="copied", description="batch-norm statistics: those of the weights, or averaged too"
+    )
+    begins: Literal["initial", "first-step"] = added(
+        "initial", before="initial", description="as the initial weights, or as those after the first step"
     )
 
 

@@ -91,17 +91,21 @@ class Average:
 
     d is `decay` or, with a `ramp`, min(decay, (1 + n) / (ramp + n)) after n steps of averaging. In the epochs
     before `start` it is a copy of the weights. Batch-norm statistics are copied or averaged likewise.
+    With `begins` `first-step` it is the weights after the first step, instead of the initial ones.
     """
 
     decay: float
     ramp: float | None = None
     start: int = 0
     buffers: Literal["copied", "averaged"] = "copied"
+    begins: Literal["initial", "first-step"] = "initial"
 
     @classmethod
     def of(cls, ema: float | MovingAverage) -> Average:
         """What `training.ema` says."""
-        return cls(ema) if isinstance(ema, float) else cls(ema.decay, ema.ramp, ema.start)
+        if isinstance(ema, float):
+            return cls(ema)
+        return cls(ema.decay, ema.ramp, ema.start, ema.buffers, ema.begins)
 
 
 class Method:
@@ -232,6 +236,13 @@ class Method:
     def sums(self) -> list[Tensor]:
         """What `craft` and `losses` add to, in place, for each image of an epoch; part of `state`, if any."""
         return []
+
+    def finished(self) -> bool:
+        """Whether the training ends with the epoch that just ended; asked after `end_epoch`.
+
+        What makes it so belongs into `state`.
+        """
+        return False
 
     def diagnostics(self, at: Moment) -> dict[str, float]:
         """Scalars of the epoch that just ended, for history.csv. Reading them resets them."""

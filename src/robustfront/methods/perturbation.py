@@ -33,3 +33,20 @@ def perturbed(model: nn.Module, deltas: Mapping[str, Tensor]) -> Iterator[None]:
             for parameter, value in zip(moved, kept, strict=True):
                 parameter.copy_(value)
         torch.clear_autocast_cache()
+
+
+@contextmanager
+def unmoved(model: nn.Module) -> Iterator[None]:
+    """Afterwards the buffers of `model` are as before: forward passes within move no running statistics.
+
+    What is differentiated within has to be so before the context is left: autograd keeps buffers in place.
+    """
+    import torch
+
+    kept = [buffer.clone() for buffer in model.buffers()]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, value in zip(model.buffers(), kept, strict=True):
+                buffer.copy_(value)

@@ -1,8 +1,8 @@
 """Gradient ascents that miss the ball they are made in: a plan warns of them and goes on.
 
-A step wider than the ball ends at the border wherever it starts; steps that add up to less than the radius
-never get from the image to the border. Both are what a forgotten "/255" looks like, or a step size that was
-meant for another norm or radius.
+A step wider than the ball ends at the border wherever it starts; steps that add up to less than the radius,
+signed noise before them included, never get from the image to the border. Both are what a forgotten "/255"
+looks like, or a step size that was meant for another norm or radius.
 """
 
 from collections.abc import Iterator
@@ -45,9 +45,10 @@ def misfit(ascent: Ascent, threat: Threat) -> str | None:
             f"a step of {length(step)} is more than twice eps = {length(eps)}, so it ends at the border of "
             "the ball wherever it starts; make it smaller, or write it as a part of 255 if it was meant so"
         )
-    if ascent.steps * step < eps * (1 - ROUNDING):
+    begun = ascent.start_std if ascent.start == "sign" else 0.0  # of every pixel, perhaps the other way
+    if (reach := begun + ascent.steps * step) < eps * (1 - ROUNDING):
         return (
-            f"{ascent.steps} step(s) of {length(step)} reach no further than {length(ascent.steps * step)} "
+            f"{ascent.steps} step(s) of {length(step)} reach no further than {length(reach)} "
             f"of eps = {length(eps)}, so the attack cannot use its ball; make them larger or more"
         )
     return None
@@ -79,6 +80,8 @@ def _of_run(run: PlannedRun, methods: Methods) -> dict[str, tuple[Ascent, Threat
     found = dict(method.ascents(params, validation.threat))
     if validation.attack is not None and validation.threat is not None:
         found["training.validation.attack"] = validation.attack, validation.threat
+        for name, ascent in validation.beside.items():
+            found[f"training.validation.beside.{name}"] = ascent, validation.threat
     return found
 
 

@@ -87,7 +87,8 @@ def _cost(plan: Plan, run: PlannedRun) -> Cost:
     kept = config.model.activation_bytes(size=shape.size, **size)
     method = plan.methods[config.method].method
     params = restored(method.Params, config.params)
-    judging = 1 + (2 * validation.attack.steps * validation.attack.restarts if validation.attack else 0)
+    ascents = [validation.attack, *validation.beside.values()] if validation.attack else []
+    judging = 1 + sum(2 * ascent.steps * ascent.restarts for ascent in ascents)
     for_method = for_selection = dataset.splits.validation
     if method.learns_from_validation(params):
         for_method, for_selection = for_selection // 2, for_selection - for_selection // 2

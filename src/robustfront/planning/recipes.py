@@ -104,7 +104,8 @@ class Recipes:
             experiment = self.experiments[there]
             named = experiment.runs[run]
             parent = self._recipe(there, named.entry.init) if named.entry.init is not None else None
-            self._known[there, run] = _Resolver(experiment, self.scale, self.methods).resolve(named, parent)
+            resolver = _Resolver(experiment, self.scale, self.methods)
+            self._known[there, run] = resolver.resolve(resolver.at_scale(named), parent)
         recipe = self._known[there, run]
         return replace(recipe, name=name, init=_seen_from(study, there, recipe.init))
 
@@ -121,8 +122,17 @@ class _Resolver:
 
     def __init__(self, experiment: Experiment, scale: str, methods: Methods) -> None:
         self.source, self.where, self.methods = experiment.source, f"scales.{scale}", methods
-        self.scale = experiment.scales[scale]
+        self.scale, self.entries = experiment.scales[scale], experiment.entries
         self.attacking = self.scale.model_dump(include={"threat", "attack"})
+
+    def at_scale(self, run: NamedRun) -> NamedRun:
+        """The run with what the scale says differs of it, or of the sweep that it is of."""
+        above = [
+            Layer(f"{self.where}.of_runs.{key}", data)
+            for key, data in self.scale.of_runs.items()
+            if run.name in self.entries.get(key, [key])
+        ]
+        return replace(run, layers=(*run.layers, *above))
 
     def resolve(self, run: NamedRun, parent: Recipe | None) -> Recipe:
         name = run.entry.method

@@ -35,7 +35,7 @@ class WeightAverage:
 
     def _decay(self, steps: int) -> float:
         """After so many steps of averaging; below 0: before its start."""
-        if steps < 0:
+        if steps < 0 or (steps == 0 and self.settings.begins == "first-step"):
             return 0.0
         ramp = self.settings.ramp
         return self.settings.decay if ramp is None else min(self.settings.decay, (1 + steps) / (ramp + steps))

@@ -25,6 +25,8 @@ def judge(
 ) -> dict[str, float]:
     """`validation_clean_loss`, `_accuracy`, and `validation_adversarial_*` where there is an attack.
 
+    `validation_<name>_*` likewise of each attack `beside`.
+
     Cross entropy and accuracy, means over `split`, in eval mode and float32; the model's mode is restored.
     Each process of the `world` judges its part of every batch; all get the result. Batches are whole ones for
     a network that looks at them (`filled`).
@@ -44,7 +46,8 @@ def judge(
         views = {"clean": x}
         if validation.attack is not None and validation.threat is not None:
             ball = attacks.Ball.of(validation.threat, model.mean, model.std)
-            views["adversarial"] = attacks.pgd(model, x, y, ball, validation.attack, generator=generator)
+            for name, ascent in {"adversarial": validation.attack, **validation.beside}.items():
+                views[name] = attacks.pgd(model, x, y, ball, ascent, generator=generator)
         for name, view in views.items():
             with torch.no_grad():
                 logits = model(view)

@@ -141,7 +141,7 @@ class Trainer:
         if self.steps_done == 0:
             self.history.append({"epoch": 0} | self._judged())
         saved = time.monotonic()
-        while self.epoch < self.training.epochs:
+        while self.epoch < self.training.epochs and not self.method.finished():
             order = self._order()
             if self.step == 0:
                 self._epoch_started = time.monotonic()
@@ -206,7 +206,7 @@ class Trainer:
         self.world.add(self._sums())
         found, logged = self.sums.means(images), self.method.diagnostics(at)
         logged = {name: float(value) for name, value in logged.items()}
-        last = self.epoch + 1 == self.training.epochs
+        last = self.epoch + 1 == self.training.epochs or self.method.finished()
         if last or (self.epoch + 1) % self.training.validation.every == 0:
             found |= self._judged()
             self._note_best(found)
@@ -247,7 +247,7 @@ class Trainer:
             assert self.best is not None, "the last epoch is always judged"
             assert self.best_epoch is not None
             return Outcome(self.best, self.best_epoch, self.history)
-        return Outcome(self._kept.state_dict(), self.training.epochs, self.history)
+        return Outcome(self._kept.state_dict(), self.epoch, self.history)
 
     # ------------------------------------------------------------------------------- state and resume
     def checkpoint(self) -> Checkpoint:

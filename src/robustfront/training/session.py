@@ -260,7 +260,7 @@ def _write(
         images_per_second=statistics.median(row["images_per_second"] for row in trained),
         peak_memory_bytes=_peak_memory(device),
         selected_epoch=outcome.selected_epoch,
-        epochs=run.training.epochs,
+        epochs=len(trained),
     )
     files = [folder / name for name in ("model.safetensors", "history.csv", "config.yaml")]
     checksums.write_record(folder / "manifest.json", facts, [file for file in files if file.is_file()])

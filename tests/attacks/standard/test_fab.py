@@ -5,7 +5,7 @@ from pyautoattack.fab_projections import projection_l2, projection_linf
 from pyautoattack.fab_pt import FABAttack_PT
 from torch import Tensor
 
-from robustfront.attacks.standard.fab import fab, to_plane
+from robustfront.attacks.standard.fab import fab, nearby, to_plane
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
@@ -73,3 +73,24 @@ def test_a_success_of_the_search_alone_is_none() -> None:
     deceived = type(deceived)(model, always_wrong, "linf", 1e-4)
     outcome = fab(deceived, x, y, (y + 1) % 6, steps=5)
     assert not outcome.fell.any()
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_a_further_restart_is_that_of_the_authors(in_float64: None, norm: str) -> None:
+    model = curved().double()
+    x, y = sturdy_images(model, 6)
+
+    def authors(network: Recorder) -> None:
+        attack = FABAttack_PT(network, norm=NORMS[norm], eps=0.01, n_iter=20, device="cpu")
+        with torch.no_grad():
+            attack.attack_single_run(x, y, use_rand_start=True)
+
+    def ours(network: Recorder) -> None:
+        there = problem(network, norm, 0.01)
+        fab(there, x, y, steps=20, start=nearby(there, x, lambda kind: kind(x.shape)))
+
+    expected = recorded(authors, model)[1:]
+    queries = recorded(ours, model)
+    assert (queries[0] - x).abs().max() > 1e-3
+    for found, known in zip(queries[:10], expected[:10], strict=True):
+        torch.testing.assert_close(found, known, rtol=0, atol=1e-9)

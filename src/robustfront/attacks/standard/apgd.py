@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from robustfront.attacks import objectives
 from robustfront.attacks.standard.problem import Outcome, Problem, Standing
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -34,6 +35,11 @@ FIRST_PERIOD, PERIOD_DECREASE, LEAST_PERIOD = 0.22, 0.03, 0.06
 def cross_entropy(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
     """Of the label; there is no target."""
     return torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+
+
+def untargeted_dlr(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
+    """Difference of logits ratio (Croce & Hein 2020 b, Eq. 6); there is no target."""
+    return objectives.dlr(logits, labels)
 
 
 def targeted_dlr(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:

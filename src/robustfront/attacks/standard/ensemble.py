@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from robustfront.attacks.engine import Runner
-from robustfront.attacks.standard.apgd import Draw, apgd, cross_entropy, random_start, targeted_dlr
-from robustfront.attacks.standard.fab import AT_ONCE, fab
+from robustfront.attacks.standard.apgd import (
+    Draw,
+    Loss,
+    apgd,
+    cross_entropy,
+    random_start,
+    targeted_dlr,
+    untargeted_dlr,
+)
+from robustfront.attacks.standard.fab import AT_ONCE, fab, nearby
 from robustfront.attacks.standard.problem import Outcome, Problem, Tick, each_target
 from robustfront.attacks.standard.square import square
 
 TARGETS = 9
 """Classes that APGD-T and FAB-T turn to: the likeliest wrong ones."""
+
+RESTARTS = 5
+"""Of APGD-CE, APGD-DLR and FAB in version 1."""
+
+Version = Literal["standard", "apgd", "v1"]
 
 Report = Callable[[str, int, int], None]
 """Called with a part's name, the images it is done with, and the images it was given."""
@@ -32,19 +46,17 @@ def standard(
     *,
     seed: int,
     batch_size: int,
-    parts: Sequence[str] | None = None,
+    version: Version = "standard",
     run: Runner = lambda attack, x, labels: attack(x, labels),
     report: Report = lambda part, done, given: None,
 ) -> Tensor:
-    """x' (B, C, H, W); x itself where all `parts` failed or x is misclassified already.
+    """x' (B, C, H, W); x itself where all parts of the version failed or x is misclassified already.
 
-    `parts` are some of `PARTS`, which come in their order there; None: all four. The random numbers of each
-    part and batch start from `seed` anew. `run` runs each part on each batch.
+    The random numbers of each part and batch start from `seed` anew. `run` runs each part on each batch.
     """
     ranking = _ranking(problem, x, batch_size)
     x_adv, stands = x.clone(), ranking[:, 0] == labels
-    chosen = {name: part for name, part in PARTS.items() if parts is None or name in parts}
-    for name, part in chosen.items():
+    for name, part in PARTS[version].items():
         standing = stands.nonzero().squeeze(1)
         for start in range(0, len(standing), batch_size):
             batch = standing[start : start + batch_size]
@@ -83,11 +95,17 @@ def _ranking(problem: Problem, x: Tensor, batch_size: int) -> Tensor:
     return torch.cat(ascending).flip(1)
 
 
-def _apgd_ce(
-    problem: Problem, x: Tensor, labels: Tensor, ranking: Tensor, generator: torch.Generator, tick: Tick
-) -> Outcome:
-    start = random_start(problem, x, _drawn(x, generator))
-    return apgd(problem, x, labels, labels, cross_entropy, start=start)
+def _untargeted_apgd(loss: Loss, restarts: int) -> Part:
+    def part(
+        problem: Problem, x: Tensor, labels: Tensor, ranking: Tensor, generator: torch.Generator, tick: Tick
+    ) -> Outcome:
+        def ascend(rows: Tensor, targets: Tensor) -> Outcome:
+            start = random_start(problem, x[rows], _drawn(x[rows], generator))
+            return apgd(problem, x[rows], labels[rows], targets, loss, start=start)
+
+        return each_target(ascend, x, labels[:, None].expand(-1, restarts), tick)
+
+    return part
 
 
 def _apgd_t(
@@ -117,10 +135,37 @@ def _fab_t(
     )
 
 
+def _restarted_fab(
+    problem: Problem, x: Tensor, labels: Tensor, ranking: Tensor, generator: torch.Generator, tick: Tick
+) -> Outcome:
+    def walk(rows: Tensor, restart: Tensor) -> Outcome:
+        images = x[rows]
+        start = nearby(problem, images, _drawn(images, generator)) if restart[0] else None
+        return fab(problem, images, labels[rows], start=start)
+
+    restarts = torch.arange(RESTARTS, device=x.device).expand(len(x), -1)
+    return each_target(walk, x, restarts, tick)
+
+
 def _square(
     problem: Problem, x: Tensor, labels: Tensor, ranking: Tensor, generator: torch.Generator, tick: Tick
 ) -> Outcome:
     return square(problem, x, labels, generator=generator, tick=tick)
 
 
-PARTS: dict[str, Part] = {"apgd-ce": _apgd_ce, "apgd-t": _apgd_t, "fab-t": _fab_t, "square": _square}
+PARTS: dict[Version, dict[str, Part]] = {
+    "standard": {
+        "apgd-ce": _untargeted_apgd(cross_entropy, 1),
+        "apgd-t": _apgd_t,
+        "fab-t": _fab_t,
+        "square": _square,
+    },
+    "apgd": {"apgd-ce": _untargeted_apgd(cross_entropy, 1), "apgd-t": _apgd_t},
+    "v1": {
+        "apgd-ce": _untargeted_apgd(cross_entropy, RESTARTS),
+        "apgd-dlr": _untargeted_apgd(untargeted_dlr, RESTARTS),
+        "fab": _restarted_fab,
+        "square": _square,
+    },
+}
+"""The parts of each version, in their order."""

@@ -2,10 +2,10 @@
 
 Each iteration takes the network for linear and steps onto the plane where label and target tie, part of the
 way (alpha, from the distances) towards the point of that plane nearest to the original image, both times with
-overshoot; a point that is classified wrongly is drawn back towards the original. No random number is drawn.
+overshoot; a point that is classified wrongly is drawn back towards the original.
 FAB-T keeps to one target; FAB takes, in each iteration, the class whose plane is the nearest, which needs a
 gradient of every class. Only a point within eps is asked for, so an image is done with as soon as there is
-one.
+one. A further restart begins elsewhere (`nearby`); nothing else draws a random number.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from robustfront.attacks.standard.apgd import Draw
 from robustfront.attacks.standard.problem import Outcome, Problem, Standing
 
 STEPS = 100
@@ -34,12 +35,21 @@ class _State(Standing):
 
 
 def fab(
-    problem: Problem, x: Tensor, labels: Tensor, targets: Tensor | None = None, *, steps: int = STEPS
+    problem: Problem,
+    x: Tensor,
+    labels: Tensor,
+    targets: Tensor | None = None,
+    *,
+    steps: int = STEPS,
+    start: Tensor | None = None,
 ) -> Outcome:
-    """Walks along the boundary between each image's label and its target class; None: the nearest one."""
+    """Walks along the boundary between each image's label and its target class; None: the nearest one.
+
+    They begin at `start`, or at the images themselves.
+    """
     outcome = Outcome.of(x)
     index = torch.arange(len(x), device=x.device)
-    state = _State(index, x, labels, labels if targets is None else targets, x)
+    state = _State(index, x, labels, labels if targets is None else targets, x if start is None else start)
     linearised = _nearest if targets is None else _linearised
     for _ in range(steps):
         if len(state.index) == 0:
@@ -54,6 +64,13 @@ def fab(
         state.now = torch.where(wrong.view(-1, 1, 1, 1), drawn_back, state.now)
         state = state.only(~fell)
     return outcome
+
+
+def nearby(problem: Problem, x: Tensor, draw: Draw) -> Tensor:
+    """A point half of eps away from each image, where a further restart begins; brought into the box."""
+    noise = 2 * draw(torch.rand) - 1 if problem.norm == "linf" else draw(torch.randn)
+    noise = noise.to(x)
+    return (x + problem.eps * noise / problem.size(noise) * 0.5).clamp(0, 1)
 
 
 def _step(problem: Problem, state: _State, gap: Tensor, slope: Tensor) -> Tensor:

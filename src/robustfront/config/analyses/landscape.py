@@ -5,7 +5,8 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from robustfront.config.analyses.base import AnalysisConfig, analyses
-from robustfront.config.quantities import Count, Length, Seed
+from robustfront.config.lasting import added
+from robustfront.config.quantities import Count, Flag, Length, Seed
 
 
 @analyses.register
@@ -20,6 +21,9 @@ class LandscapeAnalysis(AnalysisConfig):
         41, description="grid points along each axis; odd, so that the image is one of them"
     )
     span: Length = Field(description="largest offset along an axis, in every pixel, in pixel units")
+    orthogonal: Flag = added(
+        False, before=False, description="make the second direction orthogonal to the first"
+    )
     seed: Seed = Field(0, description="draws images and random directions, the same for every model")
 
     @model_validator(mode="after")

@@ -6,14 +6,17 @@ from pydantic import model_validator
 
 from robustfront.config.attacks.base import EvaluationAttack, attacks
 
-UNITS = {"standard": 9798, "plus": 17606, "rand": 8087, "apgd": 2021}
+UNITS = {"standard": 9798, "plus": 17606, "rand": 8087, "apgd": 2021, "v1": 13048}
 """Forward and input-gradient passes on an image of 10 classes that withstands it (counted)."""
 
 SQUARE_ROWS = {"linf": 1, "l2": 5}
 """Height in pixels of the lowest images that Square can search: for l2 it starts from five rows of bumps."""
 
-APGD_PARTS = ("apgd-ce", "apgd-t")
-"""What version `apgd` consists of, by the names that the authors give."""
+PARTS_OF = {
+    "apgd": ("standard", ("apgd-ce", "apgd-t")),
+    "v1": ("plus", ("apgd-ce", "apgd-dlr", "fab", "square")),
+}
+"""Version of ours -> a version of the authors' code, and those of its attacks that ours consists of."""
 
 OUR_ENGINES = frozenset(
     f"robustfront.attacks.standard.{module}" for module in ("bfloat16", "ensemble", "problem")
@@ -27,6 +30,8 @@ class AutoAttackEvaluation(EvaluationAttack):
 
     Version `apgd` is the first two parts of `standard` alone, APGD-CE and APGD-T: a fifth of its cost and
     nearly all of its strength on models that mask no gradients. It bounds AutoAttack's error from below.
+    Version `v1` is the AutoAttack of before August 2020: APGD-CE, APGD-DLR and FAB, untargeted, with five
+    restarts each, and Square; today's code still has it as the first four parts of `plus`.
 
     `fast` differs from `reference` by rounding only. `fast-bf16` moreover lets FAB-T and Square search in
     bfloat16; what they find counts only if it also fools the network in float32.
@@ -37,14 +42,14 @@ class AutoAttackEvaluation(EvaluationAttack):
     respects_any_clip: ClassVar[bool] = False
 
     kind: Literal["autoattack"] = "autoattack"
-    version: Literal["standard", "plus", "rand", "apgd"] = "standard"
+    version: Literal["standard", "plus", "rand", "apgd", "v1"] = "standard"
     engine: Literal["reference", "fast", "fast-bf16"] = "reference"
 
     @model_validator(mode="after")
     def engine_has_version(self) -> "AutoAttackEvaluation":
-        versions = {"fast": ("standard", "apgd"), "fast-bf16": ("standard",)}.get(self.engine)
+        versions = {"fast": ("standard", "apgd", "v1"), "fast-bf16": ("standard",)}.get(self.engine)
         if versions and self.version not in versions:
-            known = " and ".join(map(repr, versions))
+            known = " or ".join(map(repr, versions))
             raise ValueError(f"engine {self.engine!r} has version {known} only; set engine to 'reference'")
         return self
 
@@ -61,7 +66,7 @@ class AutoAttackEvaluation(EvaluationAttack):
         return 4  # the targeted DLR loss refers to the fourth logit
 
     def fewest_rows(self, norm: str) -> int:
-        return SQUARE_ROWS[norm] if self.version in ("standard", "plus") else 1
+        return SQUARE_ROWS[norm] if self.version in ("standard", "plus", "v1") else 1
 
     @property
     def label(self) -> str:

@@ -12,7 +12,7 @@ from robustfront.config.networks.base import NetworkConfig, networks
 from robustfront.config.quantities import Count, Share
 
 
-def _six_n_plus_4(depth: int) -> int:
+def six_n_plus_4(depth: int) -> int:
     if depth < 10 or depth % 6 != 4:
         raise ValueError("a depth is 6 n + 4, with n blocks in each of three stages: 10, 16, 22, 28, 34, 40")
     return depth
@@ -25,7 +25,7 @@ class WideResNet(NetworkConfig):
     built_by: ClassVar[str] = "robustfront.models.wide_resnet:WideResNet"
 
     arch: Literal["wide_resnet"] = "wide_resnet"
-    depth: Annotated[Count, AfterValidator(_six_n_plus_4)] = Field(
+    depth: Annotated[Count, AfterValidator(six_n_plus_4)] = Field(
         28, description="6 n + 4: n blocks per stage"
     )
     factor: Count = Field(10, description="times as many channels as 16, 32 and 64 in the stages")

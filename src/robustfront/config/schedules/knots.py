@@ -1,8 +1,8 @@
 """Rate and momentum by knots, with straight lines or half cosines between them.
 
 Triangular: `lr: [[0, 0], [15, 1], [30, 0]]`. Two knots at one position are a jump, so a fall that is frozen
-and then cut twice (NuAT's "cyclic-step", in epochs) is
-`lr: [[0, 0], [40, 1], [80, 0.2], [85, 0.2], [85, 0.02], [90, 0.02], [90, 0.002]]`.
+and then cut twice (NuAT's "cyclic-step", in epochs, with the jumps where its code has them) is
+`lr: [[0, 0], [40, 1], [80, 0.2], [86, 0.2], [86, 0.02], [91, 0.02], [91, 0.002]]`.
 """
 
 import math
@@ -50,13 +50,19 @@ class KnotSchedule(Stepwise):
 
     def _value(self, knots: Sequence[tuple[float, float]], at: Position) -> float:
         at = self.followed(at)
-        t = at.share if self.unit == "share" else at.epochs
-        if t < knots[0][0]:
-            return knots[0][1]
-        for (left, before), (right, after) in pairwise(knots):
-            if left <= t < right:
-                s = (t - left) / (right - left)
-                if self.shape == "cosine":
-                    s = (1 - math.cos(math.pi * s)) / 2
-                return before + (after - before) * s
-        return knots[-1][1]
+        return through(knots, at.share if self.unit == "share" else at.epochs, self.shape)
+
+
+def through(
+    knots: Sequence[tuple[float, float]], t: float, shape: Literal["linear", "cosine"] = "linear"
+) -> float:
+    """The value at `t` of the curve through `knots`, one or more [position, value] in order of position."""
+    if t < knots[0][0]:
+        return knots[0][1]
+    for (left, before), (right, after) in pairwise(knots):
+        if left <= t < right:
+            s = (t - left) / (right - left)
+            if shape == "cosine":
+                s = (1 - math.cos(math.pi * s)) / 2
+            return before + (after - before) * s
+    return knots[-1][1]

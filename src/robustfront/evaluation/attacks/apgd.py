@@ -7,19 +7,21 @@ from torch import Tensor
 
 from robustfront.attacks import objectives
 from robustfront.attacks.draws import ByPosition, draw
-from robustfront.attacks.standard.apgd import Loss, apgd, cross_entropy, random_start, targeted_dlr
+from robustfront.attacks.standard.apgd import (
+    Loss,
+    apgd,
+    cross_entropy,
+    random_start,
+    targeted_dlr,
+    untargeted_dlr,
+)
 from robustfront.attacks.standard.problem import Outcome, Problem, each_target
 from robustfront.attacks.unit_box import searched
 from robustfront.config.attacks import FINAL
 from robustfront.config.attacks.apgd import APGDEvaluation
 from robustfront.evaluation.target import Target
 
-
-def _dlr(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
-    return objectives.dlr(logits, labels)
-
-
-LOSSES: dict[str, Loss] = {"ce": cross_entropy, "dlr": _dlr}
+LOSSES: dict[str, Loss] = {"ce": cross_entropy, "dlr": untargeted_dlr}
 
 
 def attack(settings: APGDEvaluation, on: Target) -> dict[str, Tensor]:

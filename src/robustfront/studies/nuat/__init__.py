@@ -1,0 +1,1 @@
+"""S004: nuclear norm adversarial training."""
