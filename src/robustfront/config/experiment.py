@@ -18,7 +18,7 @@ from robustfront.config.validation import chain, describe, did_you_mean, validat
 from robustfront.config.yaml_loader import load_yaml
 from robustfront.errors import ConfigError
 
-OWN = ("runs", "analyses")
+OWN = ("runs", "analyses", "changes")
 """Keys of a scale that name a study's own runs: a study that is `like` it does not have them."""
 
 
@@ -37,6 +37,9 @@ class Scale(Config):
     runs: Literal["all"] | Distinct[str] = Field("all", description="names under `runs`, or a sweep's")
     sweeps: Literal["all", "ends"] = Field(
         "all", description="of the runs that a sweep stands for: all, or the first and the last"
+    )
+    changes: dict[str, dict[str, Any]] = Field(
+        {}, description="name under `runs`, or a sweep's -> what of the run is otherwise at this scale"
     )
     model: Model
     threat: Threat = Field(description="of training attacks")
@@ -145,7 +148,9 @@ class Files:
         scales = {}
         for key in self._scales(lineage):
             layers = [layer for ancestor in lineage for layer in self._layers(ancestor, key, name)]
-            scales[key] = _scale(layers, datasets, {*names, *runs}, source)
+            scales[key] = scale = _scale(layers, datasets, {*names, *runs}, source)
+            for run in scale.changes:
+                check_known(run, runs, place(layers, ("changes", run), source))
         return Experiment(study, datasets, frozenset(file.datasets), scales, runs, names, borrowed)
 
     def _lineage(self, name: str) -> list[str]:

@@ -3,9 +3,9 @@
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
-from robustfront.config.experiment import Experiment
+from robustfront.config.experiment import Experiment, check_known
 from robustfront.config.layers import Layer, place
 from robustfront.config.networks import NetworkConfig
 from robustfront.config.params import Params
@@ -25,7 +25,8 @@ M = TypeVar("M", bound=Config)
 class Recipe:
     """A run of a study. `init` names another recipe; `wanted`: listed by the scale, not only as an `init`.
 
-    `name` and `init` are those of the study, or `<study>/<run>` of another one.
+    `datasets`: those that it is made on. `name` and `init` are those of the study, or `<study>/<run>` of
+    another one.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Recipe:
     model: NetworkConfig
     training: Training
     init: str | None
+    datasets: Literal["all"] | tuple[str, ...]
 
     @property
     def label(self) -> str:
@@ -102,7 +104,12 @@ class Recipes:
         there, run = self._home(study, name)
         if (there, run) not in self._known:
             experiment = self.experiments[there]
-            named = experiment.runs[run]
+            named, settings = experiment.runs[run], experiment.scales[self.scale]
+            if run in settings.changes:
+                at = f"scales.{self.scale}.changes.{run}"
+                named = named.changed(at, settings.changes[run], experiment.source)
+            for key in named.entry.datasets if named.entry.datasets != "all" else ():
+                check_known(key, experiment.datasets, f"{experiment.source}: {named.where}.datasets")
             parent = self._recipe(there, named.entry.init) if named.entry.init is not None else None
             self._known[there, run] = _Resolver(experiment, self.scale, self.methods).resolve(named, parent)
         recipe = self._known[there, run]
@@ -151,6 +158,7 @@ class _Resolver:
                 f".{entry.method.budget}",
             ),
             init=run.entry.init,
+            datasets=run.entry.datasets,
         )
         if parent is not None and parent.model.from_scratch != recipe.model:
             raise self._error(

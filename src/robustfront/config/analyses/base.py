@@ -26,6 +26,9 @@ class AnalysisConfig(Kind):
     needs_start: ClassVar[bool] = False
     """Whether it compares a run with the one it starts from, by the null space of that one's head."""
 
+    needs_train: ClassVar[bool] = False
+    """Whether it looks at training images as well, as they are stored."""
+
     kind: str
     runs: tuple[str, ...] = Field(
         min_length=1, description="names under `runs`; those that the scale leaves out are skipped"
