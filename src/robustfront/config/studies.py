@@ -121,8 +121,8 @@ def locate(entry: str, params: Path) -> Study:
     """The study that `entry`, under `studies` in the file `params`, names: a params file, or its folder.
 
     One in a folder of its own, as params.yaml, has its other files beside it, and the folder's name. Those of
-    another params file lie in this package, under the file's name, if they are anywhere. ConfigError if there
-    is no such file, its name cannot be used, or study.yaml is wrong.
+    another params file lie in this package, under the file's name with `_` for `-`, if they are anywhere.
+    ConfigError if there is no such file, its name cannot be used, or study.yaml is wrong.
     """
     file, folder = params_file(entry, params), None
     if file.name == PARAMS:
@@ -130,7 +130,7 @@ def locate(entry: str, params: Path) -> Study:
         name = folder.resolve().name
     else:
         name = file.stem
-        shipped = Path(robustfront.__file__).parent / "studies" / name
+        shipped = Path(robustfront.__file__).parent / "studies" / name.replace("-", "_")
         folder = shipped if (shipped / FACTS).is_file() else None
     _check_name(name, f"{params}: studies: {describe(entry)}")
     facts = Facts(title=name)
