@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.transforms import functional
 
-from robustfront.config.images import CropFlip, CropFlipRotate, NoAugmentation
+from robustfront.config.images import CropFlip, CropFlipRotate, NoAugmentation, ResizedCrop
 from robustfront.data import augment as augment_module
-from robustfront.data.augment import augment, crop_and_flip, crop_flip_rotate, to_float
+from robustfront.data.augment import augment, crop_and_flip, crop_flip_rotate, resized_crop, to_float
 
 CUDA = pytest.param(
     "cuda",
@@ -161,6 +161,36 @@ def test_angles_are_drawn_per_image_uniformly_and_after_crops_and_flips(device, 
     generator = torch.Generator(device).manual_seed(3)  # crops and flips are drawn as without a rotation
     assert torch.equal(offsets, torch.randint(5, (20_000, 2), generator=generator, device=device))
     assert torch.equal(flips, torch.randint(2, (20_000,), generator=generator, device=device) == 1)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_resized_crops_are_those_of_torchvision(flip):
+    images = random_images(3, 3, 16, 12)
+    boxes = torch.tensor([[0, 0, 16, 12], [2, 3, 8, 6], [5, 1, 11, 4]])
+    sides = torch.tensor([16.0, 12.0])
+    flips = torch.full((3,), flip)
+    ours = resized_crop(images, boxes[:, :2] / sides, boxes[:, 2:] / sides, flips)
+    theirs = []
+    for image, box in zip(images, boxes.tolist(), strict=True):
+        large = functional.resized_crop(image, *box, size=[16, 12], antialias=False)
+        theirs.append(large.flip(-1) if flip else large)
+    middle = (slice(None), slice(None), slice(3, -3), slice(3, -3))  # at the border we see beyond the box
+    assert (ours[middle].int() - torch.stack(theirs)[middle]).abs().max() <= 1
+    assert ours.dtype == torch.uint8
+
+
+def test_boxes_of_resized_crops_have_the_areas_and_shapes_that_are_asked(monkeypatch):
+    seen = []
+    monkeypatch.setattr(augment_module, "resized_crop", lambda *given: seen.append(given) or given[0])
+    images = random_images(20_000, 1, 2, 2)
+    augment(images, ResizedCrop(least=0.2, aspect=1.5), torch.Generator().manual_seed(3))
+    ((_, corners, sizes, flips),) = seen
+    area, ratio = sizes.prod(dim=1), sizes[:, 1] / sizes[:, 0]
+    assert area.min() > 0.19
+    assert (ratio.log().abs() <= np.log(1.5) + 1e-5).all()
+    assert area.mean() == pytest.approx(0.6, abs=0.02)
+    assert ((corners >= 0) & (corners + sizes <= 1 + 1e-6)).all()
+    assert flips.float().mean() == pytest.approx(0.5, abs=0.02)
 
 
 def test_no_augmentation_draws_nothing():

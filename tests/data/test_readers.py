@@ -15,7 +15,7 @@ from scipy.io import savemat
 from robustfront.config.datasets import Dataset, datasets
 from robustfront.config.registry import resolve
 from robustfront.data import pickles, readers
-from robustfront.data.readers import Part, Raw, cifar10, part_of
+from robustfront.data.readers import Part, Raw, cifar10, cifar100, part_of
 from robustfront.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -128,6 +128,82 @@ def test_a_pickle_that_carries_code_is_refused_and_nothing_runs(poison, protocol
 def test_damaged_or_foreign_pickles_are_a_data_error(content):
     with pytest.raises(DataError, match="batch_x: not a CIFAR batch"):
         pickles.load(content, "batch_x")
+
+
+# ------------------------------------------------------------------------------------------- CIFAR-100
+def test_cifar100_has_fine_classes_from_archive_and_files(tmp_path):
+    contents, wanted = {}, {}
+    for name in ("train", "test"):
+        data, fine = rows(5), RNG.integers(0, 100, 5).tolist()
+        batch = {"data": data, "fine_labels": fine, "coarse_labels": [0] * 5, "filenames": [b"a.png"] * 5}
+        contents[name] = pickle.dumps(batch, protocol=2)
+        wanted[name] = data.reshape(5, 3, 32, 32), np.array(fine)
+        (tmp_path / name).write_bytes(contents[name])
+    archive = tmp_path / cifar100.ARCHIVE
+    write_archive(archive, {f"cifar-100-python/{name}": content for name, content in contents.items()})
+    for files in ({archive.name: archive}, {name: tmp_path / name for name in contents}):
+        raw = readers.read(config("cifar100", 3), files)
+        for name, part in {"train": raw.train, "test": raw.test}.items():
+            assert all(map(np.array_equal, part, wanted[name]))
+
+
+def test_real_cifar100_is_read(shared_data):
+    folder = shared_data / "cifar100"
+    raw = readers.read(config("cifar100", 3), {name: folder / name for name in ("train", "test")})
+    assert len(raw.train.labels) == 1117
+    assert raw.train.labels[:3].tolist() == [19, 29, 0]  # cattle, dinosaur, apple: the well-known first ones
+    assert set(np.unique(raw.train.labels)) == set(range(100))
+
+
+# --------------------------------------------------------------------------------------- Tiny-ImageNet
+def jpeg(colour: tuple[int, int, int] | int, size: int = 64) -> bytes:
+    content = io.BytesIO()
+    Image.new("L" if isinstance(colour, int) else "RGB", (size, size), colour).save(content, "JPEG")
+    return content.getvalue()
+
+
+def write_tiny(path: Path, **changes: bytes) -> None:
+    members = {
+        "wnids.txt": b"n02\nn01\n",
+        "train/n01/images/n01_0.JPEG": jpeg((200, 0, 0)),
+        "train/n02/images/n02_10.JPEG": jpeg(90),
+        "train/n02/images/n02_9.JPEG": jpeg((0, 200, 0)),
+        "train/n02/n02_boxes.txt": b"n02_9.JPEG\t0\t0\t63\t63\n",
+        "val/images/val_1.JPEG": jpeg((0, 0, 200)),
+        "val/images/val_0.JPEG": jpeg(10),
+        "val/val_annotations.txt": b"val_1.JPEG\tn02\t0\t0\t1\t1\nval_0.JPEG\tn01\t0\t0\t1\t1\n",
+        "test/images/test_0.JPEG": b"not looked at",
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in (members | changes).items():
+            archive.writestr(f"tiny-imagenet-200/{name}", content)
+
+
+def test_tiny_imagenet_is_read_in_its_archive_in_the_order_of_its_lists(tmp_path):
+    path = tmp_path / "tiny-imagenet-200.zip"
+    write_tiny(path)
+    raw = readers.read(config("tiny_imagenet", 3), {path.name: path})
+    assert raw.train.labels.tolist() == [1, 0, 0]
+    assert raw.test.labels.tolist() == [1, 0]
+    wanted = [[200, 0, 0], [0, 200, 0], [90, 90, 90]]
+    assert np.abs(raw.train.images.mean(axis=(2, 3)) - wanted).max() < 3  # JPEG loses a little
+    assert np.abs(raw.test.images.mean(axis=(2, 3)) - [[10] * 3, [0, 0, 200]]).max() < 3
+    assert raw.train.images.shape == (3, 3, 64, 64)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train/n03/images/n03_0.JPEG": jpeg(1)}, "class 'n03' is not in wnids"),
+        ({"val/images/val_0.JPEG": jpeg(1, size=32)}, "expected 64 x 64"),
+        ({"val/images/val_0.JPEG": b"no image"}, "damaged, or not Tiny-ImageNet"),
+    ],
+)
+def test_what_is_not_tiny_imagenet_is_a_data_error(changes, message, tmp_path):
+    path = tmp_path / "tiny-imagenet-200.zip"
+    write_tiny(path, **changes)
+    with pytest.raises(DataError, match=message):
+        readers.read(config("tiny_imagenet", 3), {path.name: path})
 
 
 # ------------------------------------------------------------------------------------------- CIFAR-10

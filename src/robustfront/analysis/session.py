@@ -68,7 +68,9 @@ def _inputs(planned: PlannedRun, analysis: PlannedAnalysis, layout: Layout) -> l
 
 
 def _subject(planned: PlannedRun, analysis: PlannedAnalysis, layout: Layout, device: torch.device) -> Subject:
-    store = load(layout.dataset(planned.dataset_id), device, ("test",))
+    splits = ("test", "train") if analysis.config.needs_train else ("test",)
+    store = load(layout.dataset(planned.dataset_id), device, splits)
+    train = store.train if analysis.config.needs_train else None
 
     def trained(run_id: str) -> Classifier:
         return (
@@ -85,6 +87,6 @@ def _subject(planned: PlannedRun, analysis: PlannedAnalysis, layout: Layout, dev
 
     model, projector = trained(planned.id), analysis.runs[planned.id]
     if planned.config.init is None or projector is None:
-        return Subject(model, store.test)
+        return Subject(model, store.test, train=train)
     space = nullspace.load(layout.projector(projector)).to(device)
-    return Subject(model, store.test, trained(planned.config.init), space)
+    return Subject(model, store.test, trained(planned.config.init), space, train)

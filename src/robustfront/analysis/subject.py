@@ -25,7 +25,9 @@ Result = tuple[dict[str, Tensor], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Subject:
-    """What an analysis looks at: a trained model, test images and, if needed, what the run started from.
+    """What an analysis looks at: a trained model, test images and, if it asks, what the run started from.
+
+    `train`: the training images without augmentation, for an analysis that `needs_train`.
 
     All are on one device; models are in eval mode.
     """
@@ -34,6 +36,7 @@ class Subject:
     test: Split
     start: Classifier | None = None
     null_space: NullSpace | None = None
+    train: Split | None = None
 
     def started(self) -> tuple[Classifier, NullSpace]:
         """What the run started from, and the null space of its head. ConfigError if it started from none."""
@@ -45,11 +48,15 @@ class Subject:
 
     def chosen(self, count: int, seed: int) -> Split:
         """`count` test images: of all classes, and the same for every model."""
-        test = self.test
-        chosen = torch.from_numpy(subset(test.labels.cpu().numpy(), count, seed)).to(test.labels.device)
-        return replace(
-            test, images=test.images[chosen], labels=test.labels[chosen], indices=test.indices[chosen]
-        )
+        return drawn(self.test, count, seed)
+
+
+def drawn(split: Split, count: int, seed: int) -> Split:
+    """`count` images of a split, or all: with the shares of the classes, the same for every model."""
+    chosen = torch.from_numpy(subset(split.labels.cpu().numpy(), count, seed)).to(split.labels.device)
+    return replace(
+        split, images=split.images[chosen], labels=split.labels[chosen], indices=split.indices[chosen]
+    )
 
 
 def analyse(subject: Subject, analysis: AnalysisConfig) -> Result:

@@ -18,7 +18,7 @@ from robustfront.config.validation import chain, describe, did_you_mean, validat
 from robustfront.config.yaml_loader import load_yaml
 from robustfront.errors import ConfigError
 
-OWN = ("runs", "analyses", "of_runs")
+OWN = ("runs", "analyses", "changes")
 """Keys of a scale that name a study's own runs: a study that is `like` it does not have them."""
 
 
@@ -38,13 +38,13 @@ class Scale(Config):
     sweeps: Literal["all", "ends"] = Field(
         "all", description="of the runs that a sweep stands for: all, or the first and the last"
     )
+    changes: dict[str, dict[str, Any]] = Field(
+        {}, description="name under `runs`, or a sweep's -> what of the run is otherwise at this scale"
+    )
     model: Model
     threat: Threat = Field(description="of training attacks")
     attack: Ascent = Field(description="of training attacks")
     training: Budgets
-    of_runs: dict[str, dict[str, Any]] = Field(
-        {}, description="key under `runs` -> what differs at this scale from what stands there"
-    )
     suites: dict[Name, Suite] = Field(min_length=1)
     analyses: dict[Name, Analysis] = Field({}, description="computed from trained models, for figures")
 
@@ -240,11 +240,8 @@ def _scale(
     for name, analysis in scale.analyses.items():
         for run in analysis.runs:
             check_known(run, runs, place(layers, ("analyses", name, "runs"), source))
-    for name, data in scale.of_runs.items():
-        check_known(name, runs, place(layers, ("of_runs", name), source))
-        if fixed := {"method", "init", "sweep"} & data.keys():
-            where = place(layers, ("of_runs", name, min(fixed)), source)
-            raise ConfigError(f"{where}: must be the same at all scales; make it a run of its own")
+    for run in scale.changes:
+        check_known(run, runs, place(layers, ("changes", run), source))
     suites = dict[str, Suite]()
     for name, suite in scale.suites.items():
         meant = suite.runs if suite.runs != "all" else ()

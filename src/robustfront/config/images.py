@@ -56,6 +56,19 @@ class CropFlipRotate(Config):
     )
 
 
+class ResizedCrop(Config):
+    """A part of the image drawn to its full size, as for Inception (Szegedy et al. 2015); then a flip."""
+
+    kind: Literal["resized-crop"] = "resized-crop"
+    least: Annotated[float, Strict()] = Field(
+        0.08, gt=0, le=1, description="the share of the area is drawn uniformly from this to 1"
+    )
+    aspect: Annotated[float, Strict()] = Field(
+        4 / 3, ge=1, description="width over height: drawn, by its logarithm, from 1 / aspect to aspect"
+    )
+    flip: Flag = Field(True, description="random horizontal flip")
+
+
 class NoAugmentation(Config):
     """Images as they are."""
 
@@ -68,7 +81,7 @@ def _crop_flip_unless_said(data: Any) -> Any:
 
 
 Augmentation = Annotated[
-    CropFlip | CropFlipRotate | NoAugmentation,
+    CropFlip | CropFlipRotate | ResizedCrop | NoAugmentation,
     Field(discriminator="kind"),
     BeforeValidator(_crop_flip_unless_said),
 ]

@@ -5,11 +5,12 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
 from robustfront.config.layers import Layer, merge
+from robustfront.config.quantities import Distinct
 from robustfront.config.schema import Config
 from robustfront.config.validation import describe, validate
 from robustfront.errors import ConfigError
@@ -27,6 +28,9 @@ class RunEntry(Config):
     init: str | None = None
     model: dict[str, Any] = Field({}, description="what differs from the scale's model")
     training: dict[str, Any] = Field({}, description="what differs from the scale's budget")
+    datasets: Literal["all"] | Distinct[str] = Field(
+        "all", description="of those of the scale; the run is made on these alone"
+    )
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
         {}, description="key of this run -> its values; a dot leads into a mapping: `attack.steps: [5, 10]`"
     )
@@ -44,6 +48,16 @@ class NamedRun:
     def where(self) -> str:
         """Its key in the file."""
         return self.layers[0].where
+
+    def changed(self, at: str, data: Mapping[str, Any], source: str) -> "NamedRun":
+        """The run with what stands at the key `at` of the file laid over its entry."""
+        if {"init", "method", "sweep"} & data.keys():
+            raise ConfigError(
+                f"{source}: {at}: method, init and sweep are the same at all scales; make another run"
+            )
+        layers = (*self.layers, Layer(at, data))
+        changed = validate(RunEntry, layers, source=source)
+        return NamedRun(self.name, changed.model_copy(update={"init": self.entry.init}), layers)
 
     def of_method(self) -> list[Layer]:
         """The keys that belong to the method."""

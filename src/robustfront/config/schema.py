@@ -18,6 +18,7 @@ from robustfront.config.quantities import (
     Flag,
     Length,
     Name,
+    Positive,
     ProperFraction,
     Seed,
 )
@@ -149,6 +150,21 @@ class Training(Config):
     drop_last: Flag = added(
         False, before=False, description="leave out an epoch's last images where they do not fill a batch"
     )
+    clip_gradients: Positive | None = added(
+        None, before=None, description="largest norm of all gradients of a step together; null: any"
+    )
+    spectral_limit: Positive | None = added(
+        None,
+        before=None,
+        description="singular values of convolutions and linear layers are lowered to this at the end of "
+        "each epoch (Sedghi et al. 2019), of convolutions nearly; null: they are left alone",
+    )
+
+    @model_validator(mode="after")
+    def what_is_limited_is_kept(self) -> "Training":
+        if self.spectral_limit is not None and self.ema is not None:
+            raise ValueError("spectral_limit: an average of the weights is not limited; remove ema or this")
+        return self
 
     @model_validator(mode="after")
     def average_begins(self) -> "Training":

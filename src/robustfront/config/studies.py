@@ -121,7 +121,7 @@ def locate(entry: str, params: Path) -> Study:
     """The study that `entry`, under `studies` in the file `params`, names: a params file, or its folder.
 
     One in a folder of its own, as params.yaml, has its other files beside it, and the folder's name. Those of
-    another params file lie in this package, under the file's name ("-" as "_"), if they are anywhere.
+    another params file lie in this package, under the file's name with `_` for `-`, if they are anywhere.
     ConfigError if there is no such file, its name cannot be used, or study.yaml is wrong.
     """
     file, folder = params_file(entry, params), None

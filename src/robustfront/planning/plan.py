@@ -186,10 +186,14 @@ class _Builder:
         """Adds the runs of all recipes on one data set with one seed, and the projectors they need."""
         runs: dict[str, PlannedRun] = {}
         for recipe in found.values():
+            if recipe.datasets != "all" and dataset.name not in recipe.datasets:
+                continue
             where = f"{self.source}: scales.{self.plan.scale}, run '{recipe.name}' on {dataset.name}"
             fit.check_batches(recipe.training, self.plan.facts[dataset_id(dataset)], where)
             fit.check_validation(recipe.method.method, recipe.params, dataset, where)
             fit.check_features(recipe.model, self.study.suites.values(), where)
+            if recipe.init is not None and recipe.init not in runs:
+                raise ConfigError(f"{where}: starts from '{recipe.init}', which is not made on that data set")
             init = runs[recipe.init].id if recipe.init is not None else None
             projector = None
             if recipe.method.method.needs_null_space and init is not None:

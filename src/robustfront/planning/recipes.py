@@ -3,9 +3,9 @@
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
-from robustfront.config.experiment import Experiment
+from robustfront.config.experiment import Experiment, check_known
 from robustfront.config.layers import Layer, place
 from robustfront.config.networks import NetworkConfig
 from robustfront.config.params import Params
@@ -25,7 +25,8 @@ M = TypeVar("M", bound=Config)
 class Recipe:
     """A run of a study. `init` names another recipe; `wanted`: listed by the scale, not only as an `init`.
 
-    `name` and `init` are those of the study, or `<study>/<run>` of another one.
+    `datasets`: those that it is made on. `name` and `init` are those of the study, or `<study>/<run>` of
+    another one.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Recipe:
     model: NetworkConfig
     training: Training
     init: str | None
+    datasets: Literal["all"] | tuple[str, ...]
 
     @property
     def label(self) -> str:
@@ -103,9 +105,13 @@ class Recipes:
         if (there, run) not in self._known:
             experiment = self.experiments[there]
             named = experiment.runs[run]
+            for key, data in experiment.scales[self.scale].changes.items():
+                if run in experiment.entries.get(key, [key]):
+                    named = named.changed(f"scales.{self.scale}.changes.{key}", data, experiment.source)
+            for key in named.entry.datasets if named.entry.datasets != "all" else ():
+                check_known(key, experiment.datasets, f"{experiment.source}: {named.where}.datasets")
             parent = self._recipe(there, named.entry.init) if named.entry.init is not None else None
-            resolver = _Resolver(experiment, self.scale, self.methods)
-            self._known[there, run] = resolver.resolve(resolver.at_scale(named), parent)
+            self._known[there, run] = _Resolver(experiment, self.scale, self.methods).resolve(named, parent)
         recipe = self._known[there, run]
         return replace(recipe, name=name, init=_seen_from(study, there, recipe.init))
 
@@ -122,17 +128,8 @@ class _Resolver:
 
     def __init__(self, experiment: Experiment, scale: str, methods: Methods) -> None:
         self.source, self.where, self.methods = experiment.source, f"scales.{scale}", methods
-        self.scale, self.entries = experiment.scales[scale], experiment.entries
+        self.scale = experiment.scales[scale]
         self.attacking = self.scale.model_dump(include={"threat", "attack"})
-
-    def at_scale(self, run: NamedRun) -> NamedRun:
-        """The run with what the scale says differs of it, or of the sweep that it is of."""
-        above = [
-            Layer(f"{self.where}.of_runs.{key}", data)
-            for key, data in self.scale.of_runs.items()
-            if run.name in self.entries.get(key, [key])
-        ]
-        return replace(run, layers=(*run.layers, *above))
 
     def resolve(self, run: NamedRun, parent: Recipe | None) -> Recipe:
         name = run.entry.method
@@ -161,6 +158,7 @@ class _Resolver:
                 f".{entry.method.budget}",
             ),
             init=run.entry.init,
+            datasets=run.entry.datasets,
         )
         if parent is not None and parent.model.from_scratch != recipe.model:
             raise self._error(

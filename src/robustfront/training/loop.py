@@ -31,6 +31,7 @@ from robustfront.training.history import EpochSums, not_finite
 from robustfront.training.judge import judge
 from robustfront.training.optimizers import optimizer_of
 from robustfront.training.randomness import positioned
+from robustfront.training.spectral_limit import SpectralLimiter
 from robustfront.training.world import ALONE, World
 
 FINITE_CHECK_STEPS = 50
@@ -109,6 +110,7 @@ class Trainer:
         declared = dict(method.averages(method.params))
         if "ema" in declared:
             raise ConfigError("an average of a method cannot be called 'ema', which is that of training.ema")
+        self.limiter = SpectralLimiter.of(model, training, store.train.images)
         self.averages = {name: WeightAverage(model, kind) for name, kind in (wanted | declared).items()}
         self.average = self.averages.get("ema")
         self.sums = EpochSums()
@@ -182,6 +184,8 @@ class Trainer:
         at = self._at(generator, batch[rows], replay)
         self.optimizer.set_rate(*self._rates(self.step))
         losses = self.gradients.write(x, y, at, len(y) / len(batch))
+        if self.training.clip_gradients is not None:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.training.clip_gradients)
         self.optimizer.step()
         self.method.after_step(at)
         for average in self.averages.values():
@@ -192,6 +196,7 @@ class Trainer:
         at = self._moment("end of epoch")
         self.method.end_epoch(at)
         self._check_loss()  # also waits for the device, so that the time is that of finished work
+        limited = self._limited()
         seconds = time.monotonic() - self._epoch_started
         lr, momentum = self._rates(self.steps_per_epoch - 1)
         images = self.training.seen(self.images) * self.replays
@@ -200,7 +205,7 @@ class Trainer:
             "lr": lr,
             "seconds": seconds,
             "images_per_second": images / max(seconds, 1e-9),
-        }
+        } | limited
         if momentum is not None:
             row["momentum"] = momentum
         self.world.add(self._sums())
@@ -218,6 +223,13 @@ class Trainer:
         self.history.append(row | found | logged)
         self.epoch, self.step = self.epoch + 1, 0
         self.sums = EpochSums()
+
+    def _limited(self) -> dict[str, float]:
+        """Columns of the limit that the weights are held to; none if there is none."""
+        if self.limiter is None:
+            return {}
+        self._check_weights()  # infinite ones have no singular values
+        return self.limiter(self.model)
 
     @property
     def _kept(self) -> Classifier:
@@ -302,9 +314,7 @@ class Trainer:
 
     def _save(self, watcher: Watcher) -> None:
         self._check_loss()
-        tensors = [value for value in self.model.state_dict().values() if value.is_floating_point()]
-        if not torch.stack([value.isfinite().all() for value in tensors]).all():
-            raise self._diverged(f"a weight after {self.steps_done} of {self.total_steps} steps")
+        self._check_weights()
         watcher.save(self.checkpoint())
 
     # --------------------------------------------------------------------------------------- details
@@ -346,6 +356,11 @@ class Trainer:
         self.world.add([total])
         if not total.isfinite():
             raise self._diverged(f"the loss by epoch {self.epoch + 1}, step {self.step}")
+
+    def _check_weights(self) -> None:
+        tensors = [value for value in self.model.state_dict().values() if value.is_floating_point()]
+        if not torch.stack([value.isfinite().all() for value in tensors]).all():
+            raise self._diverged(f"a weight after {self.steps_done} of {self.total_steps} steps")
 
     def _diverged(self, what: str) -> TrainingDiverged:
         return TrainingDiverged(

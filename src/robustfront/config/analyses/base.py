@@ -29,6 +29,9 @@ class AnalysisConfig(Kind):
     of_batches: ClassVar[bool] = False
     """Whether it is of whole batches, so that networks that look at their batch can be analysed, too."""
 
+    needs_train: ClassVar[bool] = False
+    """Whether it looks at training images as well, as they are stored."""
+
     kind: str
     runs: tuple[str, ...] = Field(
         min_length=1, description="names under `runs`; those that the scale leaves out are skipped"
