@@ -88,6 +88,8 @@ def _cost(plan: Plan, run: PlannedRun) -> Cost:
     method = plan.methods[config.method].method
     params = restored(method.Params, config.params)
     judging = 1 + (2 * validation.attack.steps * validation.attack.restarts if validation.attack else 0)
+    if config.model.usual is not None:
+        judging *= max(1, len(validation.conditions))
     for_method = for_selection = dataset.splits.validation
     if method.learns_from_validation(params):
         for_method, for_selection = for_selection // 2, for_selection - for_selection // 2
