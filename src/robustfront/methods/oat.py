@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from robustfront.models import Classifier
 
 DRAWN = (0.0, 0.4, 1.0, 0.1, 0.2, 0.3)
-"""The paper's lambdas, in the order in which the public code draws from them, which is that of a Python set."""
+"""The paper's lambdas, as the public code draws from them: in the order of a Python set."""
 
 
 class Weighted(Method):
@@ -56,8 +56,8 @@ class OnceForAllParams(AdversarialParams):
     lambdas: Distinct[Probability] = Field(DRAWN, description="what lambda is drawn from, in this order")
     sampling: Literal["image", "batch"] = Field(
         "image",
-        description="a lambda for each image, of which the first of a batch get 0 as their fair share, rounded "
-        "up; or one for the whole batch",
+        description="a lambda for each image, of which the first of a batch get 0, a fair share of it, "
+        "rounded up; or one for the whole batch",
     )
 
 
@@ -157,9 +157,9 @@ class MixedParams(AdversarialParams):
     label=lambda p: f"mixed-at-l{p.weight:g}",
 )
 class Mixed(Weighted):
-    """PGD-AT on (1 - lambda) CE(x) + lambda CE(x') with one lambda, what once-for-all training stands beside.
+    """PGD-AT on (1 - lambda) CE(x) + lambda CE(x') with one lambda: what OAT stands beside.
 
-    The adversarial pass comes first, as in the public code, which leaves its mark on running statistics alone.
+    The adversarial pass comes first, as in the public code, which only running statistics tell.
     """
 
     Params: ClassVar[type[Config]] = MixedParams

@@ -27,8 +27,9 @@ def judge(
     """`validation_clean_loss`, `_accuracy`, and `validation_adversarial_*` where there is an attack.
 
     Cross entropy and accuracy, means over `split`, in eval mode and float32; the model's mode is restored.
-    A conditional network is judged at each of `validation.conditions`, and these count the same. Each process of the `world` judges its part of every batch; all get the result. Batches are whole ones for
-    a network that looks at them (`filled`).
+    A conditional network is judged at each of `validation.conditions`, which count the same. Each process of
+    the `world` judges its part of every batch; all get the result. Batches are whole ones for a network that
+    looks at them (`filled`).
     """
     was_training = model.training
     model.eval()
