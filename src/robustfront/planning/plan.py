@@ -181,20 +181,21 @@ class _Builder:
         runs: dict[str, PlannedRun] = {}
         for recipe in found.values():
             where = f"{self.source}: scales.{self.plan.scale}, run '{recipe.name}' on {dataset.name}"
+            model = recipe.model_on(dataset.name)
             fit.check_batches(recipe.training, self.plan.facts[dataset_id(dataset)], where)
             fit.check_validation(recipe.method.method, recipe.params, dataset, where)
-            fit.check_features(recipe.model, self.study.suites.values(), where)
+            fit.check_features(model, self.study.suites.values(), where)
             init = runs[recipe.init].id if recipe.init is not None else None
             projector = None
             if recipe.method.method.needs_null_space and init is not None:
                 known = self.plan.facts[dataset_id(dataset)]
-                fit.check_null_space(recipe.model, known, where, f"method '{recipe.method.name}'")
+                fit.check_null_space(model, known, where, f"method '{recipe.method.name}'")
                 projector = self._projector(init)
             config = Run(
                 method=recipe.method.name,
                 params=recipe.params.model_dump(mode="json"),
                 dataset=dataset,
-                model=recipe.model,
+                model=model,
                 training=recipe.training,
                 seed=seed,
                 init=init,

@@ -80,6 +80,7 @@ def judge(claims: Sequence[Claim], results: Results) -> pd.DataFrame:
     """
     datasets = results.datasets
     everywhere, as_published = tuple(results.study.facts.datasets), results.as_published
+    suites = {name for claim in claims for name in claim.suites}  # every claim gets the same columns
     lines = []
     for claim in claims:
         about = {"claim": claim.id, "statement": claim.statement, "where": claim.where}
@@ -95,6 +96,8 @@ def judge(claims: Sequence[Claim], results: Results) -> pd.DataFrame:
                 source = {"suite": PUBLISHED, "space": ""}
                 lines.append(about | source | _verdict(claim, dataset, evidence, IN_PRINT, results))
                 for name, suite in results.suites.items():
+                    if suites and name not in suites:
+                        continue
                     measured = Measured(results, dataset_id, name) if dataset_id else None
                     source = {"suite": name, "space": suite.threat.space}
                     own = not dataset_id or name in as_published[dataset_id]

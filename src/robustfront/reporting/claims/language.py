@@ -8,10 +8,10 @@ are judged on the paper's own alone.
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from robustfront.config.layers import Layer
-from robustfront.config.quantities import Flag, Name
+from robustfront.config.quantities import Flag, Name, check_name
 from robustfront.config.schema import Config
 from robustfront.config.validation import validate
 from robustfront.config.yaml_loader import load_yaml
@@ -21,7 +21,15 @@ Error = Annotated[str, Field(min_length=1)]
 attack that the paper calls so, in capitals or not."""
 Bound = float | dict[str, float]
 """Points, or those of each of the paper's data sets."""
-Runs = Annotated[tuple[Name, ...], Field(min_length=1)]
+
+
+def _run_at(text: str) -> str:
+    run, at, suite = text.partition("@")
+    return "@".join(map(check_name, (run, suite) if at else (run,)))
+
+
+Runs = Annotated[tuple[Annotated[str, AfterValidator(_run_at)], ...], Field(min_length=1)]
+"""Names of runs. `oat@at-1` means the run as the suite `at-1` found it, whichever suite is judged."""
 
 
 class Bounded(Config):
@@ -132,11 +140,13 @@ class Claim(Config):
     statement: str = Field(description="what the paper says, in our words")
     where: str = Field(description="section, figure or table")
     datasets: tuple[str, ...] = Field((), description="of the paper; empty: all that study.yaml names")
+    suites: tuple[Name, ...] = Field((), description="in which it is judged; empty: all of the study")
     predicates: Annotated[tuple[Predicate, ...], Field(min_length=1)]
     reason: str = Field(description="why it is read as these predicates, with these bounds")
 
 
 class _File(Config):
+    suites: tuple[Name, ...] = Field((), description="of claims that name none")
     claims: Annotated[tuple[Claim, ...], Field(min_length=1)]
 
     @model_validator(mode="before")
@@ -156,4 +166,5 @@ class _File(Config):
 
 def load_claims(path: Path) -> tuple[Claim, ...]:
     """The claims in a study's claims.yaml. ConfigError naming the key at fault."""
-    return validate(_File, [Layer("", load_yaml(path))], source=str(path)).claims
+    file = validate(_File, [Layer("", load_yaml(path))], source=str(path))
+    return tuple(claim.model_copy(update={"suites": claim.suites or file.suites}) for claim in file.claims)
