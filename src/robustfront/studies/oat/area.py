@@ -65,7 +65,7 @@ def _area(value: float, resampled: Array) -> Area:
 
 
 def area_table(results: Results) -> tuple[pd.DataFrame, list[View]]:
-    """The area below each frontier under the worst-case attacker, and how it differs from the dedicated one."""
+    """The area below each frontier under the worst-case attacker, beside that of the dedicated one."""
     lines: list[dict[str, Any]] = []
     views = []
     for dataset_id, dataset in results.datasets.items():
