@@ -8,7 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from robustfront.config.evaluations import CLEAN
-from robustfront.reporting.rendering import Cell, View
+from robustfront.reporting.claims.judging import signed
+from robustfront.reporting.rendering import MISSING, Cell, View
 from robustfront.reporting.results import Results
 from robustfront.studies.oat.points import DEDICATED, WORST, Point, points
 
@@ -79,7 +80,12 @@ def area_table(results: Results) -> tuple[pd.DataFrame, list[View]]:
         for name, (area, more) in zip(ordered, compared(frontiers), strict=True):
             said = ", ".join(f"{point.value:g}" for point in families[name])
             rows.append(
-                [Cell(name), Cell(said), _shown(area), Cell("–") if name == DEDICATED else _shown(more)]
+                [
+                    Cell(name),
+                    Cell(said),
+                    _shown(area),
+                    Cell(MISSING) if name == DEDICATED else _difference(more),
+                ]
             )
             line = {"dataset": dataset.name, "family": name, "points": said, "n": frontiers[0].shape[1]}
             lines.append(line | dict(zip(("area", "low", "high"), area, strict=True)))
@@ -129,7 +135,8 @@ def _aligned(families: Sequence[Sequence[Point]]) -> list[Array]:
 
 
 def _shown(area: Area) -> Cell:
-    return Cell(
-        f"{area.value:+.2f}" if area.low < 0 or area.value < 0 else f"{area.value:.2f}",
-        f"[{area.low:.1f}, {area.high:.1f}]",
-    )
+    return Cell(f"{area.value:.2f}", f"[{area.low:.1f}, {area.high:.1f}]")
+
+
+def _difference(area: Area) -> Cell:
+    return Cell(signed(area.value), f"[{signed(area.low)}, {signed(area.high)}]")

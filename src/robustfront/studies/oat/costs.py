@@ -77,7 +77,7 @@ def cost_table(results: Results) -> tuple[pd.DataFrame, list[View]]:
                     Cell("Model"),
                     Cell("Trainings"),
                     Cell("Passes", "(10⁶)"),
-                    Cell("Of those", f"of {DEDICATED}"),
+                    Cell("Relative", f"({DEDICATED}: 1)"),
                     Cell("Measured", "(s)"),
                 ],
                 rows,

@@ -6,6 +6,7 @@ from robustfront.reporting.sections import ClaimsSection, FigureSection, Section
 from robustfront.studies.oat.area import area_table
 from robustfront.studies.oat.costs import cost_table
 from robustfront.studies.oat.frontier import frontier_figure, frontier_table
+from robustfront.studies.oat.slider import SliderSection
 from robustfront.studies.oat.switching import ends_table, transfers_figure
 
 SECTIONS: Sequence[Section] = (
@@ -25,6 +26,12 @@ SECTIONS: Sequence[Section] = (
         "together, right under the attack of training by an attacker who knows λ. Bars are 95 % intervals.",
         alt="Scatter plots of clean against robust accuracy: curves of the models that are told λ, of a "
         "model for each λ, and of TRADES. The numbers are those of the table above.",
+    ),
+    SliderSection(
+        "slider",
+        "Slider: one model, turned by λ",
+        text="Accuracies with 95 % intervals, and the same test images at every λ: what the model takes them "
+        "for, as they are and attacked by one who knows λ.",
     ),
     FigureSection(
         "transfers",
