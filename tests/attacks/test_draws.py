@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from robustfront.attacks import Ball, pgd
-from robustfront.attacks.draws import BLOCK, ByPosition, PartGenerator, draw, of_another_batch
+from robustfront.attacks.draws import BLOCK, ByPosition, PartGenerator, draw, of_another_batch, of_some
 from robustfront.config.schema import Ascent, Threat
 from toy_models import random_images, random_linear
 
@@ -80,6 +80,19 @@ def test_another_batch_is_drawn_for_by_itself_within_a_step() -> None:
     assert draw(torch.rand, torch.empty(3, 2), generator).shape == (3, 2)  # rows of the batch of 8 again
     with of_another_batch(plain):
         assert draw(torch.rand, torch.empty(4, 2), plain).shape == (4, 2)
+
+
+def test_some_of_the_images_get_their_own_numbers_within_a_step() -> None:
+    whole = draw(torch.rand, torch.empty(8, 2), PartGenerator().manual_seed(3))
+    generator = PartGenerator().take(slice(2, 7), 8)
+    generator.manual_seed(3)
+    with of_some(generator, torch.tensor([0, 4, 1])):
+        assert generator.is_cut
+        assert torch.equal(draw(torch.rand, torch.empty(3, 2), generator), whole[[2, 6, 3]])
+    assert generator.rows == slice(2, 7)
+    plain = torch.Generator().manual_seed(3)
+    with of_some(plain, torch.tensor([0, 4, 1])):  # it knows of no batch
+        assert torch.equal(draw(torch.rand, torch.empty(3, 2), plain), whole[:3])
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])

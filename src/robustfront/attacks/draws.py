@@ -25,17 +25,19 @@ class PartGenerator(torch.Generator):
     Anything but `draw` uses it like any other generator.
     """
 
-    rows: slice | None = None
+    rows: slice | Tensor | None = None
     batch: int = 0
 
-    def take(self, rows: slice, batch: int) -> PartGenerator:
-        """From now on the tensors drawn for are `rows` of a batch of `batch` images."""
+    def take(self, rows: slice | Tensor, batch: int) -> PartGenerator:
+        """From now on the tensors drawn for are `rows`, in that order, of a batch of `batch` images."""
         self.rows, self.batch = rows, batch
         return self
 
     @property
     def is_cut(self) -> bool:
         """Whether the tensors drawn for are not all of the batch."""
+        if isinstance(self.rows, Tensor):
+            return True
         return self.rows is not None and len(range(self.batch)[self.rows]) < self.batch
 
 
@@ -79,6 +81,23 @@ def of_another_batch(source: torch.Generator) -> Iterator[None]:
         yield
         return
     rows, source.rows = source.rows, None
+    try:
+        yield
+    finally:
+        source.rows = rows
+
+
+@contextlib.contextmanager
+def of_some(source: torch.Generator, chosen: Tensor) -> Iterator[None]:
+    """Within the context what is drawn for are those of the source's images at `chosen`, int64 (B,).
+
+    Of a `PartGenerator` each of them gets the same numbers as if all were drawn for.
+    """
+    if not isinstance(source, PartGenerator) or source.rows is None:
+        yield
+        return
+    rows = source.rows
+    source.rows = torch.arange(source.batch, device=chosen.device)[rows][chosen]
     try:
         yield
     finally:

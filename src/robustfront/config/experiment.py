@@ -42,6 +42,9 @@ class Scale(Config):
         {}, description="name under `runs`, or a sweep's -> what of the run is otherwise at this scale"
     )
     model: Model
+    models: dict[str, dict[str, Any]] = Field(
+        {}, description="data set -> what differs there from `model`, for all runs"
+    )
     threat: Threat = Field(description="of training attacks")
     attack: Ascent = Field(description="of training attacks")
     training: Budgets
@@ -237,6 +240,8 @@ def _scale(
     for key, names, known in (("datasets", scale.datasets, datasets), ("runs", scale.runs, runs)):
         for name in names if names != "all" else ():
             check_known(name, known, place(layers, (key,), source))
+    for name in scale.models:
+        check_known(name, datasets, place(layers, ("models", name), source))
     for name, analysis in scale.analyses.items():
         for run in analysis.runs:
             check_known(run, runs, place(layers, ("analyses", name, "runs"), source))

@@ -14,6 +14,7 @@ from robustfront.config.lasting import Config, added
 from robustfront.config.networks import Model
 from robustfront.config.optimizers import Optimizer
 from robustfront.config.quantities import (
+    Condition,
     Count,
     Flag,
     Length,
@@ -85,6 +86,12 @@ class Validation(Config):
     every: Count = Field(1, description="epochs between judgements; the last epoch is always judged")
     attack: Ascent | None = Field(None, description="PGD (cross entropy); null: clean accuracy only")
     threat: Threat | None = None
+    conditions: tuple[Condition, ...] = added(
+        (),
+        before=(),
+        description="what conditional networks are told in turn; columns, and so the selection, are means "
+        "over these. Empty: what each takes to be usual. Others do not hear it",
+    )
     beside: dict[Name, Ascent] = added(
         {},
         before={},

@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from safetensors import SafetensorError
+from safetensors.numpy import load as from_safetensors
 from safetensors.numpy import save as to_safetensors
 
 from robustfront import artefacts
@@ -82,6 +84,19 @@ def load(stem: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     if table.schema.names != SCHEMA.names:
         raise ArtefactError(f"{path}: has columns {table.schema.names}; delete it and run `snakemake` again")
     return table.to_pandas(), found
+
+
+def images(stem: Path) -> dict[str, np.ndarray]:
+    """The images saved under `stem`: `samples` (8,), and per outcome x' (8, C, H, W).
+
+    ArtefactError if they or the record are missing or damaged.
+    """
+    path = file(stem, IMAGES)
+    read_record(file(stem, RECORD), path.name)
+    try:
+        return from_safetensors(path.read_bytes())
+    except (SafetensorError, OSError) as error:
+        raise ArtefactError(f"{path}: damaged ({error}); delete it and run `snakemake` again") from None
 
 
 def record(stem: Path) -> dict[str, Any]:

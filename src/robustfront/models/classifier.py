@@ -38,7 +38,7 @@ class Classifier(nn.Module):
         return (x - self.mean) / self.std
 
     def segments(self) -> list[nn.Module]:
-        """Parts, each from one tensor to one, that may be run twice to save memory; none by default."""
+        """Parts, each to one tensor, that may be run twice to save memory; none by default."""
         return []
 
     @property

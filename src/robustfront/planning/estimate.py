@@ -89,6 +89,8 @@ def _cost(plan: Plan, run: PlannedRun) -> Cost:
     params = restored(method.Params, config.params)
     ascents = [validation.attack, *validation.beside.values()] if validation.attack else []
     judging = 1 + sum(2 * ascent.steps * ascent.restarts for ascent in ascents)
+    if config.model.usual is not None:
+        judging *= max(1, len(validation.conditions))
     for_method = for_selection = dataset.splits.validation
     if method.learns_from_validation(params):
         for_method, for_selection = for_selection // 2, for_selection - for_selection // 2

@@ -189,22 +189,23 @@ class _Builder:
             if recipe.datasets != "all" and dataset.name not in recipe.datasets:
                 continue
             where = f"{self.source}: scales.{self.plan.scale}, run '{recipe.name}' on {dataset.name}"
+            model = recipe.model_on(dataset.name)
             fit.check_batches(recipe.training, self.plan.facts[dataset_id(dataset)], where)
             fit.check_validation(recipe.method.method, recipe.params, dataset, where)
-            fit.check_features(recipe.model, self.study.suites.values(), where)
+            fit.check_features(model, self.study.suites.values(), where)
             if recipe.init is not None and recipe.init not in runs:
                 raise ConfigError(f"{where}: starts from '{recipe.init}', which is not made on that data set")
             init = runs[recipe.init].id if recipe.init is not None else None
             projector = None
             if recipe.method.method.needs_null_space and init is not None:
                 known = self.plan.facts[dataset_id(dataset)]
-                fit.check_null_space(recipe.model, known, where, f"method '{recipe.method.name}'")
+                fit.check_null_space(model, known, where, f"method '{recipe.method.name}'")
                 projector = self._projector(init)
             config = Run(
                 method=recipe.method.name,
                 params=recipe.params.model_dump(mode="json"),
                 dataset=dataset,
-                model=recipe.model,
+                model=model,
                 training=recipe.training,
                 seed=seed,
                 init=init,

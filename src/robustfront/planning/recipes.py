@@ -1,7 +1,7 @@
 """The runs of a scale before they are given a data set and a seed: method, parameters, model and budget."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
@@ -25,8 +25,8 @@ M = TypeVar("M", bound=Config)
 class Recipe:
     """A run of a study. `init` names another recipe; `wanted`: listed by the scale, not only as an `init`.
 
-    `datasets`: those that it is made on. `name` and `init` are those of the study, or `<study>/<run>` of
-    another one.
+    `models`: the network on data sets that have another one than `model`. `datasets`: those that it is made
+    on. `name` and `init` are those of the study, or `<study>/<run>` of another one.
     """
 
     name: str
@@ -34,9 +34,14 @@ class Recipe:
     method: Entry
     params: Config
     model: NetworkConfig
+    models: Mapping[str, NetworkConfig]
     training: Training
     init: str | None
     datasets: Literal["all"] | tuple[str, ...]
+
+    def model_on(self, dataset: str) -> NetworkConfig:
+        """The network on that data set."""
+        return self.models.get(dataset, self.model)
 
     @property
     def label(self) -> str:
@@ -150,6 +155,7 @@ class _Resolver:
             method=entry,
             params=validate(entry.method.Params, layers, source=self.source, known=RunEntry.model_fields),
             model=self._model(run),
+            models={name: self._model(run, name) for name in self.scale.models},
             training=self._overridden(
                 Training,
                 getattr(self.scale.training, entry.method.budget),
@@ -160,18 +166,24 @@ class _Resolver:
             init=run.entry.init,
             datasets=run.entry.datasets,
         )
-        if parent is not None and parent.model.from_scratch != recipe.model:
-            raise self._error(
-                run, "model", f"differs from that of '{parent.name}', which the run starts from"
-            )
+        for dataset in ("", *recipe.models):
+            if parent is not None and parent.model_on(dataset).from_scratch != recipe.model_on(dataset):
+                raise self._error(
+                    run, "model", f"differs from that of '{parent.name}', which the run starts from"
+                )
         return recipe
 
-    def _model(self, run: NamedRun) -> NetworkConfig:
-        """The run's network, another than the scale's or that with differences.
+    def _model(self, run: NamedRun, dataset: str = "") -> NetworkConfig:
+        """The run's network, another than the scale's, there or on that data set, or that with differences.
 
         `pretrained` is for runs that start from no other.
         """
-        model = self._overridden(NetworkConfig, self.scale.model, "model", run)
+        base = self.scale.model
+        if dataset:
+            layers = [Layer(f"{self.where}.model", base.model_dump())]
+            layers.append(Layer(f"{self.where}.models.{dataset}", self.scale.models[dataset]))
+            base = validate(NetworkConfig, layers, source=self.source)
+        model = self._overridden(NetworkConfig, base, "model", run)
         return model if run.entry.init is None else model.from_scratch
 
     def _overridden(self, kind: type[M], base: M, key: str, run: NamedRun, part: str = "") -> M:

@@ -1,6 +1,6 @@
 """A table of published and reproduced numbers as CSV (tidy, full precision), Markdown, LaTeX and HTML."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,8 +72,13 @@ class View:
 def write_table(table: Table, stem: Path) -> None:
     """Writes `stem`.csv, .md, .tex and .html (a fragment)."""
     views = [_view(part, table.spec) for _, part in table.frame.groupby("dataset", sort=False)]
+    write_views(views, table.frame, stem)
+
+
+def write_views(views: Sequence[View], frame: pd.DataFrame, stem: Path) -> None:
+    """Writes tables as they print, and the `frame` that they are made of, to the same files."""
     texts = {
-        "csv": table.frame.to_csv(index=False, lineterminator="\n"),
+        "csv": frame.to_csv(index=False, lineterminator="\n"),
         "md": "\n".join(map(_markdown, views)),
         "tex": "\n".join(map(_latex, views)),
         "html": template("table.html.j2").render(views=views),

@@ -43,6 +43,15 @@ class Rate(NamedTuple):
     high: float
 
 
+class Example(NamedTuple):
+    """A test image as an attack left it, (C, H, W) in [0, 1], its label and what the model took it for."""
+
+    sample: int
+    image: np.ndarray
+    label: int
+    prediction: int
+
+
 @dataclass(frozen=True)
 class Analysed:
     """One analysis of one run. `title`: the run in words."""
@@ -151,6 +160,17 @@ class Results(StudyView):
             self._fallen[id(rows), outcome] = outcomes.fell(rows, outcome)
         return self._fallen[id(rows), outcome]
 
+    def examples(self, run_id: str, suite: str, attack: str) -> list[Example]:
+        """Some images as a shown attack left them, the same ones for all attacks that saw all of the split.
+
+        Without those that it did not see; none if that is missing or damaged.
+        """
+        evaluation, outcome = views(self._suite(run_id, suite), self.network(run_id))[attack]
+        if not self.evaluated(run_id, suite, evaluation):
+            return []
+        found = self._read(self._evaluation_file(run_id, suite, evaluation), _examples_of)
+        return found.get(outcome, []) if isinstance(found, dict) else []
+
     def classes(self, run_id: str, suite: str) -> int:
         """How many classes the clean images are of; 0 if these are missing."""
         rows = self._rows(run_id, suite, CLEAN)
@@ -258,6 +278,21 @@ def _history(path: Path) -> pd.DataFrame:
 def _rows_of(path: Path) -> pd.DataFrame:
     rows, _ = outcomes.load(path.with_suffix(""))
     return rows[["sample", "outcome", "label", "success"]]
+
+
+def _examples_of(path: Path) -> dict[str, list[Example]]:
+    """Outcome -> the images that were saved of it and seen."""
+    stem = path.with_suffix("")
+    rows, images = outcomes.load(stem)[0], outcomes.images(stem)
+    samples, known = images.pop("samples").tolist(), {}
+    for outcome, part in rows.groupby("outcome"):
+        by_sample = part.set_index("sample")
+        known[str(outcome)] = [
+            Example(sample, image, int(by_sample["label"][sample]), int(by_sample["prediction"][sample]))
+            for sample, image in zip(samples, images[str(outcome)], strict=True)
+            if sample in by_sample.index
+        ]
+    return known
 
 
 def _analysis(path: Path) -> records.Record:

@@ -3,7 +3,7 @@
 A study's report.py lists them, in the order of its page, as `SECTIONS`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -18,7 +18,7 @@ from robustfront.reporting.claims.language import load_claims
 from robustfront.reporting.claims.rendering import count_verdicts, write_claims
 from robustfront.reporting.drawing import save_figure
 from robustfront.reporting.markup import template
-from robustfront.reporting.rendering import write_table
+from robustfront.reporting.rendering import View, write_table, write_views
 from robustfront.reporting.results import Results
 from robustfront.reporting.tables import Table
 
@@ -103,6 +103,17 @@ class TableSection(_Tabular):
 
     def make(self, results: Results, folder: Path) -> None:
         write_table(self.table(results), folder / self.stem)
+
+
+@dataclass(frozen=True)
+class ViewSection(_Tabular):
+    """A table of a study's own making: its numbers, tidy, and how they print."""
+
+    views: Callable[[Results], tuple[pd.DataFrame, Sequence[View]]]
+
+    def make(self, results: Results, folder: Path) -> None:
+        frame, views = self.views(results)
+        write_views(views, frame, folder / self.stem)
 
 
 @dataclass(frozen=True)

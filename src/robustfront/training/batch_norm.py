@@ -43,7 +43,17 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
 
 
 def _require_shareable(model: nn.Module) -> None:
-    """ConfigError if `model` draws masks, which a process would draw for its rows of a batch alone."""
+    """ConfigError if `model` draws masks, which a process would draw for its rows of a batch alone.
+
+    Also if it has layers that send some images through one batch norm and the others through another
+    (`splits_batches`): a process may have none for one of them, where the others wait for it.
+    """
+    splitting = (name for name, module in model.named_modules() if getattr(module, "splits_batches", False))
+    if name := next(splitting, None):
+        raise ConfigError(
+            f"the network splits its batches ('{name}'), of which a device may get one part alone: train it "
+            "on one device"
+        )
     kind = nn.modules.dropout._DropoutNd
     drawing = (name for name, module in model.named_modules() if isinstance(module, kind) and module.p > 0)
     if name := next(drawing, None):
@@ -56,7 +66,7 @@ def _require_shareable(model: nn.Module) -> None:
 def share_batch_norms(model: nn.Module) -> None:
     """Replaces every nn.BatchNorm2d inside `model` by a `SharedBatchNorm2d` that has its tensors.
 
-    ConfigError if the network has dropout.
+    ConfigError if the network has dropout, or splits its batches.
     """
     _require_shareable(model)
     for module in list(model.modules()):

@@ -10,6 +10,7 @@ from robustfront.data.augment import to_float
 from robustfront.data.store import Split
 from robustfront.models import Classifier
 from robustfront.models.batch_norm import batch_statistics_layers, filled
+from robustfront.models.conditional import Conditional
 from robustfront.training.world import ALONE, World
 
 BATCH = 500
@@ -28,11 +29,14 @@ def judge(
     `validation_<name>_*` likewise of each attack `beside`.
 
     Cross entropy and accuracy, means over `split`, in eval mode and float32; the model's mode is restored.
-    Each process of the `world` judges its part of every batch; all get the result. Batches are whole ones for
-    a network that looks at them (`filled`).
+    A conditional network is judged at each of `validation.conditions`, which count the same. Each process of
+    the `world` judges its part of every batch; all get the result. Batches are whole ones for a network that
+    looks at them (`filled`).
     """
     was_training = model.training
     model.eval()
+    conditions = validation.conditions if isinstance(model, Conditional) else ()
+    networks = [model.given(condition) for condition in conditions] or [model]
     sums: dict[str, Tensor] = {}
     lineup, size = torch.arange(len(split), device=split.labels.device), BATCH
     if batch_statistics_layers(model):
@@ -43,18 +47,26 @@ def judge(
         counted = slice(max(0, len(split) - done - rows.start))  # what fills up the batch is not
         own = batch[rows]
         x, y = to_float(split.images[own]).contiguous(memory_format=torch.channels_last), split.labels[own]
-        views = {"clean": x}
-        if validation.attack is not None and validation.threat is not None:
-            ball = attacks.Ball.of(validation.threat, model.mean, model.std)
-            for name, ascent in {"adversarial": validation.attack, **validation.beside}.items():
-                views[name] = attacks.pgd(model, x, y, ball, ascent, generator=generator)
-        for name, view in views.items():
-            with torch.no_grad():
-                logits = model(view)
-            found = {"loss": losses.cross_entropy(logits, y), "accuracy": logits.argmax(dim=1) == y}
-            for key, values in found.items():
-                column = f"validation_{name}_{key}"
-                sums[column] = sums.get(column, 0) + values[counted].double().sum()
+        for network in networks:
+            for name, view in _views(network, x, y, validation, generator).items():
+                with torch.no_grad():
+                    logits = network(view)
+                found = {"loss": losses.cross_entropy(logits, y), "accuracy": logits.argmax(dim=1) == y}
+                for key, values in found.items():
+                    column = f"validation_{name}_{key}"
+                    sums[column] = sums.get(column, 0) + values[counted].double().sum()
     model.train(was_training)
     world.add(sums.values())
-    return {column: float(value) / len(split) for column, value in sums.items()}
+    return {column: float(value) / (len(split) * len(networks)) for column, value in sums.items()}
+
+
+def _views(
+    network: Classifier, x: Tensor, y: Tensor, validation: Validation, generator: PartGenerator
+) -> dict[str, Tensor]:
+    """The images as they are and, where the validation has attacks, as each leaves them."""
+    views = {"clean": x}
+    if validation.attack is not None and validation.threat is not None:
+        ball = attacks.Ball.of(validation.threat, network.mean, network.std)
+        for name, ascent in {"adversarial": validation.attack, **validation.beside}.items():
+            views[name] = attacks.pgd(network, x, y, ball, ascent, generator=generator)
+    return views

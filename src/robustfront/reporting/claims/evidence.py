@@ -150,7 +150,7 @@ class Measured:
         extremes = float(weights[weights < 0].sum()), float(weights[weights > 0].sum())
         over_images = paired_interval(contrasts.mean(axis=1), *extremes, confidence)
         n = len(contrasts)
-        called = self._attack(condition.error)
+        _, called = self._place(next(iter(fallen)), condition.error)
         if len(seeds) > 1:
             found = _over_seeds(list(contrasts.mean(axis=0)), over_images, n, confidence)
             return replace(found, attack=called)
@@ -163,31 +163,36 @@ class Measured:
 
         `fell`: (images, seeds, models); `name`: of any of the models.
         """
-        classes = max(self.results.classes(run.id, self.suite) for run in self._runs(name))
+        suite = self._suite(name)
+        classes = max(self.results.classes(run.id, suite) for run in self._runs(name))
         return classes > 0 and bool((fell.mean(axis=0) >= 1 - 1 / classes).all())
 
     def masked(self, runs: Collection[str], error: str) -> list[str]:
-        place = self.suite, self._attack(error)
-        verdicts = {name: masking_verdict(self.results, self._trained(name), *place) for name in runs}
+        verdicts = {
+            name: masking_verdict(self.results, self._trained(name), *self._place(name, error))
+            for name in runs
+        }
         return [name for name, verdict in verdicts.items() if verdict == "failed"]
 
     def refuted(self, runs: Collection[str], error: str) -> list[str]:
-        place = self.suite, self._attack(error)
-        return [name for name in runs if refutation(self.results, self._trained(name), *place)]
+        return [
+            name for name in runs if refutation(self.results, self._trained(name), *self._place(name, error))
+        ]
 
     def in_batches(self, runs: Collection[str]) -> list[str]:
         return [name for name in runs if any(run.config.model.looks_at_batches for run in self._runs(name))]
 
     def not_masked(self, condition: NotMasked) -> tuple[bool, str]:
         """Open too if another attack refutes the strongest one but AutoAttack, whose own number may stand."""
-        name, of = condition.run, self.results.suites[self.suite]
+        name, suite = condition.run, self._suite(condition.run)
         self._check_planned(name)
+        of = self.results.suites[suite]
         if not (trained := self._trained(name)):
             raise Unknown(f"{name} was not checked")
-        if any(self.suite not in self.results.suites_of(run) for run in trained):
+        if any(suite not in self.results.suites_of(run) for run in trained):
             raise Unknown(f"{name}: not attacked so")
-        verdict = masking_verdict(self.results, trained, self.suite)
-        made = [check for run in trained for check in checks(self.results, run, self.suite)]
+        verdict = masking_verdict(self.results, trained, suite)
+        made = [check for run in trained for check in checks(self.results, run, suite)]
         named = dict.fromkeys(check.check for check in made if check.state == verdict)
         if verdict in ("not checked", "undecided"):
             raise Unknown(f"{name}: {verdict} ({', '.join(named)})")
@@ -195,7 +200,7 @@ class Measured:
             return False, f"{name}: failed ({', '.join(named)})"
         others = [attack for attack in strongest_first(of) if of.attacks[attack].kind != STRONGEST]
         for attack in others[:1]:
-            if refuted := refutation(self.results, trained, self.suite, attack):
+            if refuted := refutation(self.results, trained, suite, attack):
                 raise Unknown(f"{name}: all checks passed, but {attack} is refuted: {refuted}")
         return True, f"{name}: passed"
 
@@ -203,7 +208,19 @@ class Measured:
         return [run.id for run in self._runs(name) if self.results.state(run.id) == "trained"]
 
     def _runs(self, name: str) -> Sequence[PlannedRun]:
-        return self.results.find(name, self.dataset_id)
+        return self.results.find(name.partition("@")[0], self.dataset_id)
+
+    def _suite(self, name: str) -> str:
+        """The suite whose numbers of the run are meant: that of `run@suite`, which need not be this one."""
+        suite = name.partition("@")[2] or self.suite
+        if suite not in self.results.suites:
+            raise Unknown(f"suite {suite} is not part of this scale")
+        return suite
+
+    def _place(self, name: str, error: str) -> tuple[str, str]:
+        """Suite and attack of a run's error."""
+        suite = self._suite(name)
+        return suite, self._attack(suite, error)
 
     def _check_planned(self, *names: str) -> None:
         """`Unknown` if the scale has not got all of the runs."""
@@ -212,19 +229,18 @@ class Measured:
 
     def _fell(self, name: str, error: str) -> "dict[int, pd.Series[bool]]":
         """Seed -> whether each test image was misclassified, by sample, for the seeds that have results."""
-        runs = self._runs(name)
-        attack = self._attack(error)
-        fallen = {run.config.seed: self.results.fell(run.id, self.suite, attack) for run in runs}
+        runs, (suite, attack) = self._runs(name), self._place(name, error)
+        fallen = {run.config.seed: self.results.fell(run.id, suite, attack) for run in runs}
         known = {seed: each for seed, each in fallen.items() if each is not None}
         if not known:
-            raise Unknown(f"{name}: {self.results.lacks(runs[0].id, self.suite, attack) or 'damaged'}")
+            raise Unknown(f"{name}: {self.results.lacks(runs[0].id, suite, attack) or 'damaged'}")
         return known
 
-    def _attack(self, error: str) -> str:
+    def _attack(self, suite: str, error: str) -> str:
         """What the suite shows for it; `Unknown` if there is no such attack."""
-        attack = self.results.attack(self.suite, error)
+        attack = self.results.attack(suite, error)
         if attack is None:
-            raise Unknown(f"suite {self.suite} has no attack {error}")
+            raise Unknown(f"suite {suite} has no attack {error}")
         return attack
 
     def _change(self, condition: Change, confidence: float) -> Estimate:

@@ -8,10 +8,10 @@ are judged on the paper's own alone.
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from robustfront.config.layers import Layer
-from robustfront.config.quantities import Flag, Name
+from robustfront.config.quantities import Flag, Name, check_name
 from robustfront.config.schema import Config
 from robustfront.config.validation import validate
 from robustfront.config.yaml_loader import load_yaml
@@ -21,7 +21,15 @@ Error = Annotated[str, Field(min_length=1)]
 attack that the paper calls so, in capitals or not."""
 Bound = float | dict[str, float]
 """Points, or those of each of the paper's data sets."""
-Runs = Annotated[tuple[Name, ...], Field(min_length=1)]
+
+
+def _run_at(text: str) -> str:
+    run, at, suite = text.partition("@")
+    return "@".join(map(check_name, (run, suite) if at else (run,)))
+
+
+Runs = Annotated[tuple[Annotated[str, AfterValidator(_run_at)], ...], Field(min_length=1)]
+"""Names of runs. `oat@at-1` means the run as the suite `at-1` found it, whichever suite is judged."""
 
 
 class Bounded(Config):
@@ -142,6 +150,7 @@ class Claim(Config):
 
 
 class _File(Config):
+    suites: dict[Name, Name] = Field({}, description="of claims that name none")
     claims: Annotated[tuple[Claim, ...], Field(min_length=1)]
 
     @model_validator(mode="before")
@@ -150,17 +159,16 @@ class _File(Config):
         """`lists` holds what the claims refer to by YAML aliases."""
         return {key: value for key, value in data.items() if key != "lists"}
 
-    @field_validator("claims")
-    @classmethod
-    def sources_agree(cls, claims: tuple[Claim, ...]) -> tuple[Claim, ...]:
-        first = claims[0]
-        for claim in claims:
-            if [*claim.suites] != [*first.suites]:
+    @model_validator(mode="after")
+    def sources_agree(self) -> "_File":
+        first = self.claims[0]
+        for claim in self.claims:
+            if [*(claim.suites or self.suites)] != [*(first.suites or self.suites)]:
                 raise ValueError(
                     f"{claim.id}.suites names {', '.join(claim.suites) or 'nothing'}, {first.id}.suites "
                     f"{', '.join(first.suites) or 'nothing'}; give all claims the same sources"
                 )
-        return claims
+        return self
 
     @field_validator("claims")
     @classmethod
@@ -173,4 +181,5 @@ class _File(Config):
 
 def load_claims(path: Path) -> tuple[Claim, ...]:
     """The claims in a study's claims.yaml. ConfigError naming the key at fault."""
-    return validate(_File, [Layer("", load_yaml(path))], source=str(path)).claims
+    file = validate(_File, [Layer("", load_yaml(path))], source=str(path))
+    return tuple(claim.model_copy(update={"suites": claim.suites or file.suites}) for claim in file.claims)
