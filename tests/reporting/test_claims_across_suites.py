@@ -68,9 +68,8 @@ def test_claims_are_judged_in_the_suites_that_they_name(project: FinishedStudy, 
     ]
     path = tmp_path / "claims.yaml"
     predicate = "{kind: unmasked, table: t, runs: [st@at-1], tolerance: 0}"
-    path.write_text(
-        f"suites: {{near: at-1}}\nclaims: [{{id: a, statement: s, where: w, reason: r, predicates: [{predicate}]}}]"
-    )
+    one = f"{{id: a, statement: s, where: w, reason: r, predicates: [{predicate}]}}"
+    path.write_text(f"suites: {{near: at-1}}\nclaims: [{one}]")
     assert [found.suites for found in load_claims(path)] == [{"near": "at-1"}]
 
 
