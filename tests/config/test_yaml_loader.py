@@ -225,3 +225,9 @@ def test_an_experiment_changes_the_line_of_its_number_and_no_other(tmp_path: Pat
             assert len(changed) == 1, (source, key, changed)
             edited += 1
         assert edited > 5
+
+
+@pytest.mark.parametrize("source", [*PARAMS, *sorted((ROOT / "src").rglob("*.yaml"))], ids=str)
+def test_both_parsers_read_the_same_in_all_that_ships(source: Path) -> None:
+    text = source.read_text(encoding="utf-8")
+    assert YAML(typ="safe").load(text) == YAML(typ="safe", pure=True).load(text)

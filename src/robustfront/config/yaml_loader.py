@@ -25,7 +25,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ReusedAnchorWarning)  # YAML allows it: the nearer one counts
-            data = YAML(typ="safe").load(text)
+            data = _parsed(text)
     except YAMLError as error:
         raise ConfigError(f"{path}{_line(error, text)}: not valid YAML: {_problem(error)}") from None
     except (
@@ -57,6 +57,14 @@ class _Representer(SafeRepresenter):
 
 
 _Representer.add_representer(float, _Representer.represent_float)
+
+
+def _parsed(text: str) -> Any:
+    """By libyaml, as every job reads all params, and it is ten times as fast; else by what explains more."""
+    try:
+        return YAML(typ="safe").load(text)
+    except Exception:
+        return YAML(typ="safe", pure=True).load(text)
 
 
 def _read(path: Path) -> str:
