@@ -109,7 +109,7 @@ def _conflict(axes: Axes, found: list[Analysed], deltas: np.ndarray) -> None:
     axes.minorticks_off()
     axes.set_xlabel("δ (slopes are of log μ against log δ)")
     axes.set_ylabel("conflict μ")
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="lower right")
 
 
 def slope(x: np.ndarray, y: np.ndarray) -> float:
