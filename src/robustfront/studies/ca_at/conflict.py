@@ -7,7 +7,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from robustfront.reporting.drawing import BLUE, GREY, ORANGE, SKY, VERMILION, lacking, nothing_to_draw, styled
+from robustfront.reporting.drawing import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    SKY,
+    VERMILION,
+    lacking,
+    nothing_to_draw,
+    styled,
+)
 from robustfront.reporting.results import Analysed, Results
 
 FOLLOWED = {"vanilla{}-0.5": BLUE, "vanilla{}-1": SKY, "ca{}-0.8": ORANGE, "ca{}-0.9": VERMILION}
@@ -87,11 +97,10 @@ def figure3b(results: Results) -> Figure:
         for place, name in enumerate(names):
             x = np.arange(len(found)) + (place - (len(names) - 1) / 2) * width
             means, low, high = _conflicts(found, name)
-            colour = GREY if name == "clean" else (BLUE, SKY, ORANGE, VERMILION, "#009E73")[place - 1]
+            colour = GREY if name == "clean" else (BLUE, SKY, ORANGE, VERMILION, GREEN)[place - 1]
             axes.bar(
                 x, means, width, yerr=[low, high], color=colour, label=INNER[name], error_kw={"elinewidth": 1}
             )
-        axes.set_yscale("log")
         axes.set_xticks(np.arange(len(found)), [item.title for item in found], rotation=20, ha="right")
         axes.set_ylabel("conflict μ")
         images = sorted({item.record.facts["images"] for item in found})

@@ -103,7 +103,9 @@ SECTIONS: Sequence[Section] = (
     _front("figure11a", "Figure 11a: fronts of CLP, ResNet34", "front-clp-r34", "-clp-r34"),
     _front("figure11b", "Figure 11b: fronts of CLP, WRN-28-10", "front-clp-wrn", "-clp-wrn"),
     *(
-        TableSection(f"table3-{eps}", f"Table 3, {eps}: L2 attacks", partial(reproduce, spec))
+        TableSection(
+            f"table3-{eps.replace('.', '_')}", f"Table 3, {eps}: L2 attacks", partial(reproduce, spec)
+        )
         for eps, spec in tables.TABLE3.items()
     ),
     TableSection("table4", "Table 4: Square", partial(reproduce, tables.TABLE4)),

@@ -82,11 +82,12 @@ def _accuracies(axes: Axes, found: list[Analysed], deltas: np.ndarray) -> None:
         values = [100 * item.record.facts[name] for item in found]
         bars = axes.bar(deltas + offset, values, 0.016, color=colour, label=label)
         axes.bar_label(bars, fmt="%.1f", fontsize=7)
-    axes.set_ylim(0, 112)
+    axes.set_ylim(0, 130)
+    axes.set_yticks(range(0, 101, 20))
     axes.set_xticks(deltas)
     axes.set_xlabel("δ")
     axes.set_ylabel("accuracy on test images (%)")
-    axes.legend(fontsize=8, loc="lower left")
+    axes.legend(fontsize=8, loc="upper left", ncols=2)
     axes.grid(visible=False, axis="x")
 
 
@@ -108,7 +109,7 @@ def _conflict(axes: Axes, found: list[Analysed], deltas: np.ndarray) -> None:
     axes.minorticks_off()
     axes.set_xlabel("δ (slopes are of log μ against log δ)")
     axes.set_ylabel("conflict μ")
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="lower right")
 
 
 def slope(x: np.ndarray, y: np.ndarray) -> float:
