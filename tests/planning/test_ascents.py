@@ -55,8 +55,13 @@ def test_attacks_that_fit_are_not_warned_of(warned: Any) -> None:
     assert warned() == []
 
 
-def test_shipped_numbers_fit_in_every_scale(project: Path) -> None:
-    assert [line for plan in Plans(project / "params.yaml").scales.values() for line in warnings(plan)] == []
+def test_shipped_numbers_fit_in_every_scale_but_where_a_paper_s_do_not(project: Path) -> None:
+    """S001 attacks larger balls with the steps of the smallest: its suites `faithful` do."""
+    told = [line for plan in Plans(project / "params.yaml").scales.values() for line in warnings(plan)]
+    assert [
+        line for line in told if "ca-at.yaml: scales." not in line or ".suites.faithful" not in line
+    ] == []
+    assert told
 
 
 def test_a_training_attack_is_named_with_its_runs_once_for_all_data_sets_and_seeds(warned: Any) -> None:
