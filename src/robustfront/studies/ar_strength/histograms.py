@@ -43,6 +43,7 @@ def draw(axes: Axes, items: Mapping[str, Analysed], split: str, what: str) -> No
             label += f": std {each.std():.2f}, skew {skewness:+.1f}"
         axes.hist(inside, bins.tolist(), density=True, histtype="step", color=COLOURS[strength], label=label)
     if what == "margins":
+        axes.set_ylim(0, 1.35 * axes.get_ylim()[1])  # room for the legend
         axes.axvline(0, color=GREY, linewidth=0.8, linestyle=":")
     else:
         axes.set_yscale("log")

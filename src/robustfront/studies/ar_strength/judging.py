@@ -106,12 +106,13 @@ def _(predicate: predicates.Trend, place: Place) -> tuple[Truth, str]:
         raise _Open(_lacking(predicate.runs, predicate.quantity, place))
     factor, unit = _unit(predicate.quantity)
     mean, low, high = (factor * each for each in found[0])
-    words = f"{predicate.quantity} from {first} to {last}: {mean:+.4f} [{low:+.4f}, {high:+.4f}] {unit}"
+    numbers = f"{_signed(mean)} [{_signed(low)}, {_signed(high)}] {unit}"
+    words = f"{predicate.quantity.replace('_', ' ')} from {first} to {last}: {numbers}"
     words += f", {found[1]} seeds" if found[1] > 1 else ""
     sign = 1 if predicate.goes == "rises" else -1
     ends = sorted([sign * low, sign * high])
     truth = True if ends[0] > 0 else False if ends[1] < 0 else None
-    return truth, words.replace("-", "−") if truth is None else words
+    return truth, words
 
 
 @_decide.register
@@ -160,7 +161,7 @@ def _(predicate: predicates.Variation, place: Place) -> tuple[Truth, str]:
         change, error = _statistic(before, after, predicate.statistic)
         low, high = change - measures.Z * error, change + measures.Z * error
         truths.append(True if high < 0 else False if low > 0 else None)
-        words.append(f"ε {radius:.3g}: {change:+.3f} [{low:+.3f}, {high:+.3f}]")
+        words.append(f"ε {radius:.3g}: {_signed(change)} [{_signed(low)}, {_signed(high)}]")
     return every(truths), f"{predicate.statistic}, {names[-1]} less {names[0]}, nats: {', '.join(words)}"
 
 
@@ -176,8 +177,9 @@ def _(predicate: predicates.Chain, place: Place) -> tuple[Truth, str]:
         layers.append(spectra.stds(item, predicate.convention))
     found = spectra.correlations(spreads, layers)
     positive = int((found > 0).sum())
-    words = f"{predicate.convention}: positive in {positive} of {len(found)} layers, mean {found.mean():+.2f}"
-    return positive > len(found) / 2, words + f" (Spearman over {len(spreads)} networks)"
+    words = f"{predicate.convention}: positive in {positive} of {len(found)} layers, mean "
+    words += f"{_signed(found.mean(), 2)} (Spearman over {len(spreads)} networks)"
+    return positive > len(found) / 2, words
 
 
 @dataclass(frozen=True)
@@ -219,7 +221,13 @@ def _require_gap(first: str, place: Place) -> None:
     known = [gap.interval for gap in gaps if gap is not None]
     if known and max(gap.low for gap in known) <= 0:
         shown = 100 * known[0].mean
-        raise _Open(f"no gap to compare: training accuracy of {first} is {shown:+.2f} points above test")
+        raise _Open(
+            f"no gap to compare: training less test accuracy of {first} is {_signed(shown, 2)} points"
+        )
+
+
+def _signed(value: float, digits: int = 4) -> str:
+    return f"{value:+.{digits}f}".replace("-", "−")
 
 
 def _unit(quantity: str) -> tuple[float, str]:

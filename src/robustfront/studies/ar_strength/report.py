@@ -137,7 +137,7 @@ SECTIONS: Sequence[Section] = (
         "Beside the paper: even singular values and concentrated margins",
         chain,
         text="The paper argues from even singular values to concentrated margins. Points are networks, "
-        "numbers strengths; bars, layer by layer, the correlation over networks of its STD with the spread of "
+        "numbers strengths; bars, by layer, the correlation over networks of its STD with the spread of "
         "test margins. Few networks: a correlation of a single layer says little.",
         alt="Scatter plots of networks, mean standard deviation of singular values against spread of test "
         "margins, and bars of the correlation for each convolution, by two conventions.",

@@ -21,11 +21,11 @@ def figure2(results: Results) -> Figure:
         for shift, width, colour, label in ((1.6, 1.3, BLUE, "weak AR"), (0.6, 0.6, VERMILION, "strong AR")):
             left.plot(x, np.exp(-((x - shift) ** 2) / (2 * width**2)) / width, color=colour, label=label)
         left.axvline(0, color=BLACK, linewidth=0.9)
-        left.text(0, 1.72, "decision boundary", ha="center", fontsize=8)
+        left.text(-0.1, 1.75, "decision boundary", ha="right", fontsize=8)
         left.annotate("", (0.6, -0.12), (1.6, -0.12), arrowprops={"arrowstyle": "->", "color": GREY})
-        left.text(1.1, -0.28, "margins concentrate", ha="center", fontsize=8, color=GREY)
+        left.text(0.2, -0.3, "margins concentrate", ha="left", fontsize=8, color=GREY)
         left.set_ylim(-0.4, 1.9)
-        left.legend(fontsize=8, loc="upper left")
+        left.legend(fontsize=8, loc="upper right")
         left.set_title("(a) margins of examples, schematic", fontsize=9)
         corners = [
             ([0, 1.1, 0.8, 0], [0, 0, 2, 2], GREY),
