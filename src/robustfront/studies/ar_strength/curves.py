@@ -102,7 +102,7 @@ def _gaps(results: Results, *families: Family) -> Figure:
         for row, (dataset, family) in zip(grid, shown, strict=True):
             for axes, lines, part in zip(row, (GAPS, TEST), ("gaps", "test"), strict=True):
                 _draw(axes, results, family, dataset, lines)
-                axes.set_title(f"{_title(results, family, dataset)}: {part}", fontsize=9)
+                axes.set_title(f"{part}: {_title(results, family, dataset)}", fontsize=9)
             more += absent(results, family, dataset)
         signed_by(figure, results, more)
     return figure
@@ -171,7 +171,7 @@ def _errorbar(
 
 
 def _title(results: Results, family: Family, dataset: str) -> str:
-    return f"{results.datasets[dataset].name}, {network(results, family, dataset)}, {family.title}"
+    return f"{results.datasets[dataset].name}, {family.title}\n{network(results, family, dataset)}"
 
 
 def _row(figure: Figure, count: int) -> Sequence[Axes]:

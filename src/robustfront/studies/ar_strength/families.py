@@ -29,7 +29,7 @@ class Family:
 
 
 PGD = Family("pgd", "PGD-AT")
-DEEP = Family("deep-pgd", "PGD-AT, deeper network")
+DEEP = Family("deep-pgd", "PGD-AT")
 FGSM = Family("fgsm", "FGSM-AT")
 TINY = Family("tiny-pgd", "PGD-AT")
 BATCH_NORM = Family("bn-fgsm", "FGSM-AT, batch norm")

@@ -125,7 +125,7 @@ def _(predicate: predicates.Level, place: Place) -> tuple[Truth, str]:
     factor, unit = _unit(predicate.quantity)
     value = factor * sum(one.value for one in known) / len(known)
     half = factor * measures.Z * max(one.error for one in known)
-    words = f"{predicate.quantity} of {predicate.run}: {value:.2f} ± {half:.2f} {unit}"
+    words = f"{predicate.quantity.replace('_', ' ')} of {predicate.run}: {value:.2f} ± {half:.2f} {unit}"
     if not place.own:
         raise _Open(f"a size, which is judged on the paper's own data and settings alone: {words}")
     low, high = predicate.at_least, predicate.at_most
@@ -263,11 +263,13 @@ def _in_print(claim: predicates.Claim, dataset: str, results: Results) -> tuple[
         f"sums over means: {larger:.2f} layers fall, {smaller:.2f} rise; sums {numbers['larger at 4', 'sum']}"
     )
     words += f" and {numbers['smaller at 4', 'sum']}"
-    if abs(larger + smaller - 55) > 0.5:
+    misprinted = abs(larger + smaller - 55) > 0.5
+    if misprinted:
         words += "; together not the 55 convolutions of ResNet-56, so the second sum or mean is misprinted"
     if isinstance(asks[0], predicates.Layers):
         return larger > 55 / 2, words
-    return numbers["larger at 4", "sum"] / numbers["smaller at 4", "sum"] >= asks[0].times, words
+    more = numbers["larger at 4", "sum"] / numbers["smaller at 4", "sum"] >= asks[0].times
+    return (None if misprinted else more), words
 
 
 def _line(verdict: str, reason: str, count: int = 0) -> dict[str, object]:
