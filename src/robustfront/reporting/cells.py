@@ -4,25 +4,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Any
 
 from robustfront.evaluation.statistics import Interval, over_seeds
-from robustfront.reporting.columns import FACTOR, Column
+from robustfront.reporting.columns import FACTOR, Column, Number, Quantity
 from robustfront.reporting.planned import PlannedRun
 from robustfront.reporting.results import Rate, Results, State
 
 WORST_FIRST: Sequence[State] = ("diverged", "failed", "damaged", "not made yet", "not attacked so")
 
 SUMMED = "sum of 95 % intervals"
-
-
-class Seed(NamedTuple):
-    """The value of one seed in the unit of its column, with its 95 % interval over `n` images."""
-
-    value: float
-    low: float
-    high: float
-    n: int
+NORMAL = "normal 95 %"
 
 
 @dataclass(frozen=True)
@@ -32,7 +24,7 @@ class Cell:
     `interval`: what the interval of one seed is.
     """
 
-    seeds: Mapping[int, Seed]
+    seeds: Mapping[int, Number]
     lacking: Mapping[int, State]
     interval: str = "Wilson 95 %"
 
@@ -70,7 +62,7 @@ class Cell:
 
 def measured(runs: Sequence[PlannedRun], suite: str, attack: str, column: Column, results: Results) -> Cell:
     """Of the runs, one per seed, what a suite found under one of its attacks."""
-    seeds, lacking = dict[int, Seed](), dict[int, State]()
+    seeds, lacking = dict[int, Number](), dict[int, State]()
     for run in runs:
         rate = results.rate(run.id, suite, attack)
         if rate is not None:
@@ -78,6 +70,19 @@ def measured(runs: Sequence[PlannedRun], suite: str, attack: str, column: Column
         elif state := results.lacks(run.id, suite, attack):
             lacking[run.config.seed] = state
     return Cell(seeds, lacking)
+
+
+def quantity(runs: Sequence[PlannedRun], column: Quantity, results: Results) -> Cell:
+    """Of the runs, one per seed, what the column asks of each."""
+    seeds, lacking = dict[int, Number](), dict[int, State]()
+    for run in runs:
+        found = column.value(results, run.id)
+        if found is not None:
+            seeds[run.config.seed] = found
+        else:
+            state = results.lacks(run.id, column.suite, column.attack)
+            lacking[run.config.seed] = state or "not made yet"
+    return Cell(seeds, lacking, NORMAL)
 
 
 def combined(parts: Sequence[tuple[float, Cell]]) -> Cell:
@@ -92,17 +97,17 @@ def combined(parts: Sequence[tuple[float, Cell]]) -> Cell:
     return Cell(seeds, lacking, SUMMED)
 
 
-def _sum(terms: Sequence[tuple[float, Seed]]) -> Seed:
+def _sum(terms: Sequence[tuple[float, Number]]) -> Number:
     value = sum(weight * seed.value for weight, seed in terms)
     low = sum(weight * (seed.low if weight > 0 else seed.high) for weight, seed in terms)
     high = sum(weight * (seed.high if weight > 0 else seed.low) for weight, seed in terms)
-    return Seed(value, low, high, min(seed.n for _, seed in terms))
+    return Number(value, low, high, min(seed.n for _, seed in terms))
 
 
-def _seed(rate: Rate, column: Column) -> Seed:
+def _seed(rate: Rate, column: Column) -> Number:
     factor, errors = FACTOR[column.unit], (rate.error, rate.low, rate.high)
     if column.metric == "error":
         value, low, high = (factor * error for error in errors)
     else:
         value, high, low = (factor * (1 - error) for error in errors)
-    return Seed(value, low, high, rate.n)
+    return Number(value, low, high, rate.n)

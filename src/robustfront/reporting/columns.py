@@ -1,16 +1,21 @@
 """What stands in a column of a table: errors or accuracies under an attack, or numbers made of others."""
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import pandas as pd
 
 from robustfront.reporting.published import NO_ATTACK, refuted_in_print
 
-Metric = Literal["error", "accuracy"]
-Unit = Literal["percent", "fraction"]
-FACTOR: Mapping[str, float] = {"percent": 100.0, "fraction": 1.0}
+if TYPE_CHECKING:
+    from robustfront.reporting.results import Results
+
+Metric = Literal["error", "accuracy", "loss", "gap"]
+Unit = Literal["percent", "fraction", "nats"]
+FACTOR: Mapping[str, float] = {"percent": 100.0, "fraction": 1.0, "nats": 1.0}
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,32 @@ class Column:
     heading: str
     attack: str
     metric: Metric = "error"
+    unit: Unit = "percent"
+    printed: Printed | None = None
+
+
+class Number(NamedTuple):
+    """A value in the unit of its column with its 95 % interval, over `n` images."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Another number of a run: a loss, or a difference between splits.
+
+    `value`: from (results, id of the run); None if something is missing, which `suite` and `attack` tell.
+    """
+
+    key: str
+    heading: str
+    value: Callable[[Results, str], Number | None] = field(hash=False)
+    suite: str
+    attack: str = "clean"
+    metric: Metric = "gap"
     unit: Unit = "percent"
     printed: Printed | None = None
 
@@ -73,10 +104,12 @@ def _metric(attack: str, printed: str) -> str:
     return "clean_error" if printed == NO_ATTACK else "robust_error"
 
 
-def printed_numbers(table: pd.DataFrame, column: Column | Derived) -> dict[str, tuple[float, str]]:
+def printed_numbers(
+    table: pd.DataFrame, column: Column | Derived | Quantity
+) -> dict[str, tuple[float | None, str]]:
     """Row -> what the paper prints in a column, in the column's unit, and what beside it refutes it, if so.
 
-    `table`: lines of one data set. Rows without a number are left out.
+    `table`: lines of one data set. None: a number is printed there that our source has lost.
     """
     if column.printed is None:
         return {}
@@ -84,9 +117,9 @@ def printed_numbers(table: pd.DataFrame, column: Column | Derived) -> dict[str, 
     lines = table[(table["metric"] == wanted.metric) & (table["attack"] == wanted.attack)]
     if wanted.eps:
         lines = lines[lines["eps"] == wanted.eps]
-    lines = lines.dropna(subset="value")
-    factors = [FACTOR[column.unit] / FACTOR[unit] for unit in lines["unit"]]
-    return {
+    known = lines.dropna(subset="value")
+    factors = [FACTOR[column.unit] / FACTOR[unit] for unit in known["unit"]]
+    return dict.fromkeys(lines["row"], (None, "")) | {
         row: (value * factor, refuted.get(line, ""))
-        for line, row, value, factor in zip(lines.index, lines["row"], lines["value"], factors, strict=True)
+        for line, row, value, factor in zip(known.index, known["row"], known["value"], factors, strict=True)
     }

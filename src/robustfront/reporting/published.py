@@ -147,9 +147,7 @@ def refuted_in_print(table: pd.DataFrame) -> dict[Hashable, str]:
     """
     robust = table["metric"].isin(["robust_error", "robust_accuracy"]) & (table["eps"] != "")
     lines = table[robust].dropna(subset="value")
-    if lines.empty:
-        return {}
-    points = 100 * lines["value"] / lines["unit"].map(RATE_UNITS)
+    points = 100 * lines["value"] / lines["unit"].map(RATE_UNITS).astype("float64")
     lines = lines.assign(error=points.where(lines["metric"] == "robust_error", 100 - points).round(4))
     found: dict[Hashable, str] = {}
     for _, beside in lines.groupby(["row", "eps"]):

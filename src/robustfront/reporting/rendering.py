@@ -11,20 +11,21 @@ import pandas as pd
 from robustfront.artefacts import write_text
 from robustfront.config.evaluations import CLEAN
 from robustfront.evaluation.comparisons import REFUTING_GAP
-from robustfront.reporting.cells import SUMMED
+from robustfront.reporting.cells import NORMAL, SUMMED
 from robustfront.reporting.markup import template
-from robustfront.reporting.tables import NOT_PRINTED, NOT_RUN, PUBLISHED, REPRODUCED, Table, TableSpec
+from robustfront.reporting.tables import LOST, NOT_PRINTED, NOT_RUN, PUBLISHED, REPRODUCED, Table, TableSpec
 from robustfront.reporting.wording import FAILED, REFUTED, WHOLE
 
 MISSING = "–"
 LISTED = 6
 """So many refuted numbers are told one by one."""
-_PLURAL = {"error": "errors", "accuracy": "accuracies"}
-_BETTER = {"error": "lower", "accuracy": "higher"}
-_IN_UNIT = {"percent": "in percent", "fraction": "as fractions"}
-_DIGITS = {"percent": 2, "fraction": 4}
+_PLURAL = {"error": "errors", "accuracy": "accuracies", "loss": "losses", "gap": "gaps"}
+_BETTER = {"error": " (lower is better)", "accuracy": " (higher is better)", "loss": " (lower is better)"}
+_IN_UNIT = {"percent": "in percent", "fraction": "as fractions", "nats": "in nats"}
+_DIGITS = {"percent": 2, "fraction": 4, "nats": 4}
 _STATES = {
     NOT_PRINTED: "the paper has no number here.",
+    LOST: "the paper prints a number here, which the text that we have of it lacks.",
     "diverged": "the training ended in numbers that are not finite.",
     "failed": "it was tried and stopped with an error, which its log tells.",
     "damaged": "its files are not what was written; delete them and run `snakemake` again.",
@@ -124,9 +125,7 @@ def _view(table: pd.DataFrame, spec: TableSpec) -> View:
 def _quantities(table: pd.DataFrame) -> str:
     """`errors in percent (lower is better)`, and other metrics after it."""
     kinds = table[["metric", "unit"]].drop_duplicates().itertuples(index=False)
-    return ", ".join(
-        f"{_PLURAL[metric]} {_IN_UNIT[unit]} ({_BETTER[metric]} is better)" for metric, unit in kinds
-    )
+    return ", ".join(f"{_PLURAL[metric]} {_IN_UNIT[unit]}{_BETTER.get(metric, '')}" for metric, unit in kinds)
 
 
 def _heading(table: pd.DataFrame, source: str) -> str:
@@ -152,6 +151,8 @@ def _column(part: pd.DataFrame, of_source: pd.DataFrame) -> Cell:
 
 
 def _number(line: Mapping[Hashable, Any]) -> Cell:
+    if line["status"] == LOST:
+        return Cell("lost")
     if line["status"] not in (PUBLISHED, REPRODUCED):
         return Cell(MISSING)
     digits = _DIGITS[line["unit"]]
@@ -197,6 +198,10 @@ def _notes(table: pd.DataFrame) -> list[str]:
         )
     if reproduced["interval"].str.contains(SUMMED, regex=False).any():
         notes.append("Of numbers made of others: an interval as wide as theirs together, 95 % or more.")
+    if reproduced["interval"].str.contains(NORMAL, regex=False).any():
+        notes.append(
+            "Of losses and gaps: a normal 95 % interval over images, of both splits where two are met."
+        )
     if (reproduced["seeds"] == 1).any():
         notes.append("[low, high]: Wilson 95 % interval over the images of one seed.")
     if (reproduced["seeds"] > 1).any():
@@ -212,7 +217,11 @@ def _notes(table: pd.DataFrame) -> list[str]:
         )
     if (table["status"] == NOT_RUN).any():
         notes.append(f"{MISSING}: {NOT_RUN}; the published numbers are kept.")
-    notes += [f"{MISSING}: {status}; {what}" for status, what in _STATES.items() if _occurs(table, status)]
+    notes += [
+        f"{'lost' if status == LOST else MISSING}: {status}; {what}"
+        for status, what in _STATES.items()
+        if _occurs(table, status)
+    ]
     return list(dict.fromkeys(notes))
 
 

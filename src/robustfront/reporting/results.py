@@ -153,7 +153,7 @@ class Results(StudyView):
             known = [each for each in fallen if each is not None]
             return outcomes.worst_case(known) if len(known) == len(fallen) else None
         evaluation, outcome = shown[attack]
-        rows = self._rows(run_id, suite, evaluation)
+        rows = self.rows_of(run_id, suite, evaluation)
         if rows is None:
             return None
         if (id(rows), outcome) not in self._fallen:  # claims ask a thousand times
@@ -173,7 +173,7 @@ class Results(StudyView):
 
     def classes(self, run_id: str, suite: str) -> int:
         """How many classes the clean images are of; 0 if these are missing."""
-        rows = self._rows(run_id, suite, CLEAN)
+        rows = self.rows_of(run_id, suite, CLEAN)
         return 0 if rows is None else rows["label"].nunique()
 
     def compare(self, run_id: str, first: tuple[str, str], second: tuple[str, str]) -> Compared | None:
@@ -213,8 +213,13 @@ class Results(StudyView):
         stem = self._layout.evaluation(run_id, self.evaluation_id(run_id, suite, evaluation))
         return stem.with_name(f"{stem.name}.json")
 
-    def _rows(self, run_id: str, suite: str, evaluation: str) -> pd.DataFrame | None:
-        """Columns sample, outcome, label, success of an evaluation."""
+    def losses(self, run_id: str, suite: str) -> "pd.Series[float] | None":
+        """Cross entropy of each image as it is, by sample; None if that is missing or damaged."""
+        rows = self.rows_of(run_id, suite, CLEAN)
+        return None if rows is None else rows.set_index("sample")["loss"].astype("float64")
+
+    def rows_of(self, run_id: str, suite: str, evaluation: str) -> pd.DataFrame | None:
+        """Columns sample, outcome, label, loss, success of an evaluation; None if missing or damaged."""
         if not self.evaluated(run_id, suite, evaluation):
             return None
         found = self._read(self._evaluation_file(run_id, suite, evaluation), _rows_of)
@@ -277,7 +282,7 @@ def _history(path: Path) -> pd.DataFrame:
 
 def _rows_of(path: Path) -> pd.DataFrame:
     rows, _ = outcomes.load(path.with_suffix(""))
-    return rows[["sample", "outcome", "label", "success"]]
+    return rows[["sample", "outcome", "label", "loss", "success"]]
 
 
 def _examples_of(path: Path) -> dict[str, list[Example]]:

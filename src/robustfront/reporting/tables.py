@@ -13,8 +13,8 @@ from robustfront.config.evaluations import Network, Suite, other_conditions, tol
 from robustfront.config.schema import Dataset
 from robustfront.evaluation.verdicts import together
 from robustfront.reporting import wording
-from robustfront.reporting.cells import Cell, combined, measured
-from robustfront.reporting.columns import Column, Derived, printed_numbers
+from robustfront.reporting.cells import Cell, combined, measured, quantity
+from robustfront.reporting.columns import Column, Derived, Quantity, printed_numbers
 from robustfront.reporting.doubts import masking_verdict, refutation
 from robustfront.reporting.planned import PlannedRun
 from robustfront.reporting.published import Row
@@ -24,6 +24,7 @@ PUBLISHED = "published"
 """Source of the paper's own numbers."""
 
 REPRODUCED, NOT_PRINTED, NOT_RUN = "reproduced", "not printed", "not run at this scale"
+LOST = "numeral lost in our source"
 """With `PUBLISHED` and the states of `results`, what `status` says of a line."""
 
 
@@ -77,7 +78,7 @@ class TableSpec:
 
     title: str
     labels: Mapping[str, str]
-    columns: Sequence[Column | Derived]
+    columns: Sequence[Column | Derived | Quantity]
     published: str = ""
     rows: Sequence[Row] = ()
     sources: Sequence[Source] = ()
@@ -112,15 +113,16 @@ def reproduce(spec: TableSpec, results: Results) -> Table:
       how many images, if its answer to an image depends on its batch, and empty if not;
     - `column`, `heading`: key of the column, and what stands above it; `attack`: what the suite, or the
       paper, calls it, empty for a number computed from other columns;
-    - `metric` (error, accuracy), `unit` (percent, fraction) of `value`, `low`, `high`; `interval`: of one
-      seed, a 95 % interval over images; of several, that or Student's over seeds, at either end the wider
-      one, which may leave the range;
+    - `metric` (error, accuracy, loss, gap), `unit` (percent, fraction, nats) of `value`, `low`, `high`;
+      `interval`: of one seed, a 95 % interval over images; of several, that or Student's over seeds, at
+      either end the wider one, which may leave the range;
     - `seeds`, `n`: how many seeds, how many images each; `lacking`: the seeds without a value;
     - `masking`: whether all gradient-masking checks of these weights, at this condition, passed: `passed`,
       `failed`, `not checked`, `undecided` (nothing was found, on too few images to find it);
     - `refuted`: which other attack in the same ball says that this is no robust error, and by how much; empty
       if none does. Printed numbers are held against those that are printed beside them;
-    - `status`: `published`, `not printed`; `reproduced`, `not run at this scale`, or why there is no value:
+    - `status`: `published`, `numeral lost in our source` (the paper prints a number, the text that we have of
+      it lacks it), `not printed`; `reproduced`, `not run at this scale`, or why there is no value:
       `diverged`, `failed`, `damaged`, `not made yet`, `not attacked so` (the suite is for other runs);
     - `scale`: the label of the study's numbers.
     """
@@ -169,6 +171,8 @@ def _attacks(spec: TableSpec, source: Source, results: Results) -> dict[str, tup
             suite = source.suite_of(column)
             if suite in results.suites and (attack := results.attack(suite, column.attack)):
                 found[column.key] = suite, attack
+        elif isinstance(column, Quantity) and column.suite in results.suites:
+            found[column.key] = column.suite, column.attack
     return found
 
 
@@ -186,13 +190,15 @@ def _cells(
         if isinstance(column, Column) and column.key in attacks
     }
     for column in spec.columns:
+        if isinstance(column, Quantity) and column.key in attacks:
+            cells[column.key] = quantity(runs, column, results)
         if isinstance(column, Derived) and all(key in cells for key in column.of):
             cells[column.key] = combined([(weight, cells[key]) for key, weight in column.of.items()])
     return cells
 
 
 def _line(
-    column: Column | Derived,
+    column: Column | Derived | Quantity,
     source: Source,
     attacks: Mapping[str, tuple[str, str]],
     cell: Cell,
@@ -200,8 +206,8 @@ def _line(
     dataset: Dataset,
     results: Results,
 ) -> dict[str, Any]:
-    parts = [column.key] if isinstance(column, Column) else list(column.of)
-    suite, attack = attacks[column.key] if isinstance(column, Column) else (source.suite, "")
+    parts = list(column.of) if isinstance(column, Derived) else [column.key]
+    suite, attack = (source.suite, "") if isinstance(column, Derived) else attacks[column.key]
     threat = results.suites[suite].threat
     line = _about(column) | {
         "source": source.name,
@@ -236,7 +242,7 @@ def _condition(suite: Suite, attack: str, network: Network) -> str:
 
 def _printed(
     spec: TableSpec, results: Results, dataset_id: str
-) -> list[tuple[Column | Derived, dict[str, tuple[float, str]]]]:
+) -> list[tuple[Column | Derived | Quantity, dict[str, tuple[float | None, str]]]]:
     """The columns that the paper prints numbers in, for the data set that stands beside ours: by row.
 
     With each number what refutes it in print.
@@ -250,19 +256,21 @@ def _printed(
 
 
 def _lines_in_print(
-    row: Row, printed: Sequence[tuple[Column | Derived, Mapping[str, tuple[float, str]]]]
+    row: Row,
+    printed: Sequence[tuple[Column | Derived | Quantity, Mapping[str, tuple[float | None, str]]]],
 ) -> Iterable[dict[str, Any]]:
     for column, by_row in printed:
         line = _about(column) | {"source": PUBLISHED, "suite": "", "space": "", "lacking": ""}
         line["attack"] = column.printed.attack if column.printed else ""
         if row.row in by_row:
             value, refuted = by_row[row.row]
-            yield line | {"status": PUBLISHED, "value": value, "refuted": refuted}
+            status = LOST if value is None else PUBLISHED
+            yield line | {"status": status, "value": value, "refuted": refuted}
         else:
             yield line | {"status": NOT_PRINTED}
 
 
-def _about(column: Column | Derived) -> dict[str, Any]:
+def _about(column: Column | Derived | Quantity) -> dict[str, Any]:
     return {
         "column": column.key,
         "heading": column.heading,

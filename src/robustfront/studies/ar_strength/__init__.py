@@ -1,0 +1,1 @@
+"""S003: what adversarial robustness of a given strength does to a network."""
