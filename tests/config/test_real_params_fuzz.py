@@ -117,7 +117,8 @@ def outcome(folder: Path, changes: dict[str, Any], scale: str | None = None) -> 
         message = None
     assert time.process_time() - began < SECONDS
     for line in (message or "").splitlines():
-        known = [f"{folder / name}{after}" for name in FILES for after in (": ", ", line ")]
+        files = (*FILES, *OTHERS)
+        known = [f"{folder / name}{after}" for name in files for after in (": ", ", line ")]
         assert line.startswith((*known, "extensions: ")), message
         assert len(line) < len(str(folder)) + 400
         assert not JARGON.search(line.replace(f"{folder}", "")), line
