@@ -30,6 +30,7 @@ from study_files import write_yaml
 ROOT = Path(__file__).resolve().parents[2]
 SHARED, STUDY = "params.yaml", "params/npat.yaml"
 FILES = (SHARED, STUDY)
+OTHERS = [name for name in load_yaml(ROOT / SHARED)["studies"] if name != STUDY]
 SECONDS = 2.0
 OTHER_TYPES: list[Any] = [None, True, "nonsense", 7, [], {}, {"nonsense": 1}, [[]]]
 NUMBERS: list[Any] = [-1, 0, -0.5, 1e30, 10**12, float("nan"), float("inf"), "8/0", "1e-3"]
@@ -95,7 +96,7 @@ def changed(tree: dict[str, Any], change: Change) -> tuple[dict[str, Any], Path_
 def write(folder: Path, changes: dict[str, Any]) -> None:
     """The real files, some of them changed: a file's name -> its text or its tree."""
     (folder / "params").mkdir(exist_ok=True)
-    for name in FILES:
+    for name in (*FILES, *OTHERS):
         content = changes.get(name, (ROOT / name).read_text())
         if isinstance(content, str):
             (folder / name).write_text(content, encoding="utf-8")
@@ -116,7 +117,8 @@ def outcome(folder: Path, changes: dict[str, Any], scale: str | None = None) -> 
         message = None
     assert time.process_time() - began < SECONDS
     for line in (message or "").splitlines():
-        known = [f"{folder / name}{after}" for name in FILES for after in (": ", ", line ")]
+        files = (*FILES, *OTHERS)
+        known = [f"{folder / name}{after}" for name in files for after in (": ", ", line ")]
         assert line.startswith((*known, "extensions: ")), message
         assert len(line) < len(str(folder)) + 400
         assert not JARGON.search(line.replace(f"{folder}", "")), line

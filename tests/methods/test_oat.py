@@ -49,7 +49,7 @@ def images() -> tuple[Tensor, Tensor]:
 
 
 def lambdas(count: int, seed: int = 0, **params: Any) -> Tensor:
-    method = made("oat", network(None), **params)
+    method = made("oat", network({"width": 8}), **params)
     return method.condition(torch.zeros(count), moment(generator(seed, count)))
 
 
@@ -71,7 +71,7 @@ def test_the_others_are_drawn_alike_from_the_rest_of_the_values() -> None:
 
 
 def test_a_device_gets_its_rows_of_what_is_drawn_for_the_whole_batch() -> None:
-    whole, method = lambdas(12), made("oat", network(None))
+    whole, method = lambdas(12), made("oat", network({"width": 8}))
     for rows in (slice(0, 5), slice(5, 12)):
         source = generator(0, 12).take(rows, 12)
         assert torch.equal(method.condition(torch.zeros(len(whole[rows])), moment(source)), whole[rows])
@@ -183,6 +183,11 @@ def test_a_step_of_one_lambda(weight: float) -> None:
     found = made("mixed_at", model, weight=weight).gradients(x, y, moment(generator()))
     torch.testing.assert_close(found.total, loss.detach(), rtol=1e-12, atol=1e-12)
     same_step(model, reference)
+
+
+def test_a_network_that_cannot_be_told_is_refused() -> None:
+    with pytest.raises(ConfigError, match="use a conditional one"):
+        made("oat", network(None))
 
 
 def test_what_a_step_costs_in_forward_passes() -> None:

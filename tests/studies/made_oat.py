@@ -22,7 +22,9 @@ def suite(value: float) -> Suite:
     return Suite.model_validate(settings | {"condition": value, "judged_at": judged})
 
 
-def planned(name: str, params: Any, method: str, film: dict[str, Any] | None, epochs: int = 4) -> PlannedRun:
+def planned(
+    name: str, params: Any, method: str, film: dict[str, Any] | None, conditions: tuple[float, ...] = ()
+) -> PlannedRun:
     dataset = Digits.model_validate(
         {
             "name": "digits",
@@ -31,11 +33,12 @@ def planned(name: str, params: Any, method: str, film: dict[str, Any] | None, ep
         }
     )
     training = {
-        "epochs": epochs,
+        "epochs": 4,
         "batch_size": 64,
         "drop_last": True,
         "optimizer": {"lr": 0.1},
         "schedule": {"kind": "constant"},
+        "validation": {"conditions": conditions},
     }
     config = Run.model_validate(
         {
@@ -50,7 +53,8 @@ def planned(name: str, params: Any, method: str, film: dict[str, Any] | None, ep
     return PlannedRun(f"{name}-s0", config, "d", [name])
 
 
-OAT = planned("oat", OnceForAllParams.model_validate(PGD), "oat", {"width": 8})
+OAT_PARAMS = OnceForAllParams.model_validate(PGD)
+OAT = planned("oat", OAT_PARAMS, "oat", {"width": 8})
 ONE = planned("dedicated-1", MixedParams.model_validate(PGD | {"weight": 1.0}), "mixed_at", None)
 NONE = planned("dedicated-0", MixedParams.model_validate(PGD | {"weight": 0.0}), "mixed_at", None)
 

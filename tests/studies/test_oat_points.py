@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from made_oat import NONE, OAT, ONE, Made
+from made_oat import NONE, OAT, OAT_PARAMS, ONE, Made, planned
 
 from robustfront.config.networks.film_resnet import FilmResNet
 from robustfront.evaluation.statistics import Interval
@@ -39,6 +39,21 @@ def test_without_all_attacks_there_is_no_worst_case() -> None:
     assert found[DEDICATED, 0.0] == {}  # not trained yet
 
 
+def test_an_epoch_that_is_best_at_one_lambda_is_shown_at_that_alone() -> None:
+    made = Made()
+    best = planned("oat-dual-best-at-1", OAT_PARAMS, "oat", {"width": 8}, (1.0,))
+    made.runs[best.id] = best
+    made.found |= {
+        (best.id, suite, attack): fallen
+        for (run, suite, attack), fallen in made.found.items()
+        if run == OAT.id
+    }
+    (point,) = points(made, "d")["OAT, dual batch norm, an epoch for each λ"]  # type: ignore[arg-type]
+    assert (point.value, point.suite) == (1.0, "at-1")
+    assert int(point.fallen[WORST][0].sum()) == 4
+    assert point.family.of_epochs
+
+
 def test_accuracy_has_its_interval_and_seen_is_what_was_drawn_from() -> None:
     first, last = points(Made(), "d")["OAT"]  # type: ignore[arg-type]
     accuracy = last.accuracy(WORST)
@@ -53,7 +68,7 @@ def test_ends_are_compared_image_by_image() -> None:
     generator = np.random.default_rng(0)
     first = pd.Series(generator.random(1000) < 0.6)
     last = first & pd.Series(generator.random(1000) < 0.9)
-    found = gained([first], [last])
+    found = gained({0: first}, {0: last})
     assert found.mean == pytest.approx(float(first.mean() - last.mean()))
     independent = 2.241 * (2 * 0.6 * 0.4 / 1000) ** 0.5
     assert 0 < found.low < found.mean < found.high

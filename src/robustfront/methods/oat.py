@@ -75,6 +75,16 @@ class OnceForAll(Weighted):
 
     Params: ClassVar[type[Config]] = OnceForAllParams
 
+    def __init__(self, params: Any, setting: Setting) -> None:
+        from robustfront.models.conditional import Conditional
+
+        super().__init__(params, setting)
+        if not isinstance(self.model, Conditional):
+            raise ConfigError(
+                "method 'oat': tells the network lambda, which this one cannot hear; use a conditional one, "
+                "such as film_resnet with `film`, or for one lambda method mixed_at"
+            )
+
     @classmethod
     def units(cls, params: Any) -> float:
         attacked = 1 - params.lambdas.count(0) / len(params.lambdas)

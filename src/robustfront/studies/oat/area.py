@@ -71,7 +71,7 @@ def area_table(results: Results) -> tuple[pd.DataFrame, list[View]]:
     views = []
     for dataset_id, dataset in results.datasets.items():
         families = {name: _complete(found) for name, found in points(results, dataset_id).items()}
-        families = {name: found for name, found in families.items() if len(found) > 1}
+        families = {name: found for name, found in families.items() if len(found) > 1 and _seeds(found)}
         if DEDICATED not in families:
             continue
         ordered = [DEDICATED, *(name for name in families if name != DEDICATED)]
@@ -111,26 +111,35 @@ def area_table(results: Results) -> tuple[pd.DataFrame, list[View]]:
 
 
 def _complete(found: Sequence[Point]) -> list[Point]:
-    return [point for point in found if point.seen and CLEAN in point.fallen and WORST in point.fallen]
+    """The points of a frontier that has an area, with all attackers; not epochs that are no one model."""
+    return [
+        point
+        for point in found
+        if point.seen and not point.family.of_epochs and {CLEAN, WORST} <= point.fallen.keys()
+    ]
+
+
+def _seeds(found: Sequence[Point]) -> list[int]:
+    """Those that all points have."""
+    return sorted(set.intersection(*(set(point.fallen[WORST]) for point in found)))
 
 
 def _aligned(families: Sequence[Sequence[Point]]) -> list[Array]:
     """Whether each image stands, (seeds, N, K, 2) of each family, on the images that all saw."""
-    everything = [point.fallen[WORST][0].index for found in families for point in found]
-    common = everything[0]
-    for index in everything[1:]:
+    seen = [fell.index for of in families for point in of for fell in point.fallen[WORST].values()]
+    common = seen[0]
+    for index in seen[1:]:
         common = common.intersection(index)
     stacked = []
     for found in families:
-        seeds = min(len(point.fallen[attack]) for point in found for attack in (CLEAN, WORST))
         stands = [
             [
                 [~point.fallen[attack][seed].reindex(common).to_numpy(bool) for attack in (CLEAN, WORST)]
                 for point in found
             ]
-            for seed in range(seeds)
-        ]
-        stacked.append(np.array(stands, dtype=float).transpose(0, 3, 1, 2))  # (seeds, K, 2, N) before
+            for seed in _seeds(found)
+        ]  # (seeds, K, 2, N)
+        stacked.append(np.array(stands, dtype=float).transpose(0, 3, 1, 2))
     return stacked
 
 

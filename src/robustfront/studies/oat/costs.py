@@ -39,7 +39,11 @@ def cost_table(results: Results) -> tuple[pd.DataFrame, list[View]]:
     lines: list[dict[str, Any]] = []
     views = []
     for dataset_id, dataset in results.datasets.items():
-        families = points(results, dataset_id)
+        families = {
+            name: found
+            for name, found in points(results, dataset_id).items()
+            if not found[0].family.of_epochs  # the same training again
+        }
         found = {name: _first_seeds([list(point.runs) for point in of]) for name, of in families.items()}
         total = {name: _sum([passes(run) for run in runs]) for name, runs in found.items()}
         all_dedicated = total.get(DEDICATED)

@@ -115,7 +115,7 @@ def _notes(results: Results, dataset_id: str) -> list[str]:
         f"{threat}. [low, high]: 95 %, Wilson over images, or Student over seeds where that is wider.",
         "Worst case: an image stands if it stands under every attack that knows λ and under whatever was "
         "made of it at any other λ, of which models that are told nothing have none. Transfers: the latter "
-        "alone, by PGD and AutoAttack.",
+        "alone, by every attack whose images are judged at other λ.",
         f"{UNSEEN}: the model was not trained at this λ.",
         f"{wording.FAILED}: a gradient-masking check failed. {wording.REFUTED}: another attack in the same "
         f"ball fells over 5 points more of the same images, more than luck explains. {MISSING}: not there.",

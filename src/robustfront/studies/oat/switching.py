@@ -23,7 +23,8 @@ BOTH = 0.975
 
 def gained(first: Fallen, last: Fallen) -> Interval:
     """By how much more images stand in `last` than in `first`, paired by image."""
-    both = [pd.concat(pair, axis=1, join="inner").to_numpy(float) for pair in zip(first, last, strict=False)]
+    pairs = [(first[seed], last[seed]) for seed in sorted(first.keys() & last.keys())]
+    both = [pd.concat(pair, axis=1, join="inner").to_numpy(float) for pair in pairs]
     differences = np.array([one[:, 0] - one[:, 1] for one in both])
     over_images = paired_interval(differences.mean(axis=0), -1, 1, BOTH)
     return over_seeds(list(differences.mean(axis=1)), over_images, BOTH)
@@ -81,9 +82,10 @@ def ends_table(results: Results) -> tuple[pd.DataFrame, list[View]]:
 
 
 def _ends(found: Sequence[Point]) -> tuple[Point, Point] | None:
-    """The points at the lowest and the highest lambda of training, if all is there of both."""
+    """The points at the lowest and the highest lambda of training, if all is there of both of some seed."""
     told = [p for p in found if p.family.run and p.seen and {CLEAN, WORST} <= p.fallen.keys()]
-    return (told[0], told[-1]) if len(told) > 1 else None
+    alike = len(told) > 1 and told[0].fallen[WORST].keys() & told[-1].fallen[WORST].keys()
+    return (told[0], told[-1]) if alike else None
 
 
 def _points(interval: Interval) -> Cell:
