@@ -103,14 +103,9 @@ def figure3b(results: Results) -> Figure:
 
 def _scatter(axes: Axes, known: list[Cost], at: list[float]) -> None:
     for each, x in zip(known, at, strict=True):
-        axes.plot([x], [each.accuracy or 0.0], "o", color=COLOURS.get(each.method, BLUE))
-        axes.annotate(
-            each.run.removeprefix("wrn-"),
-            (x, each.accuracy or 0.0),
-            (4, 4),
-            textcoords="offset points",
-            fontsize=7,
-        )
+        name, y = each.run.removeprefix("wrn-"), each.accuracy or 0.0
+        axes.plot([x], [y], "o", color=COLOURS.get(each.method, BLUE))
+        axes.annotate(name, (x, y), (4, 4), textcoords="offset points", fontsize=7)
     axes.set_xscale("log")
     axes.margins(0.15)
 
