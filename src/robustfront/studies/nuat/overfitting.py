@@ -61,6 +61,7 @@ def overfitting(results: Results) -> Figure:
             if at is not None:
                 axes.axvline(at, color=GREY, linestyle="--", linewidth=1)
             axes.set_ylim(0, 100)
+            axes.xaxis.get_major_locator().set_params(integer=True)
         for axes in grid[len(shown) :]:
             axes.set_axis_off()
         grid[0].legend(fontsize=7, loc="upper left")
