@@ -112,6 +112,16 @@ def test_a_panel_tells_since_when_it_overfits() -> None:
     assert [axes.get_title() for axes in figure.axes] == ["fgsm-at: from epoch 2", "nuat"]
 
 
+def test_epochs_that_were_not_judged_leave_no_gap_in_the_lines() -> None:
+    nothing = float("nan")
+    figure = overfitting(
+        Stub({"nuat": history([0.1, nothing, 0.5, nothing, 0.6], [0.1, nothing, 0.4, nothing, 0.5])})
+    )
+    lines = {line.get_label(): line for line in figure.axes[0].get_lines()}
+    assert [*lines["FGSM"].get_xdata()] == [0, 2, 4]
+    assert [*lines["PGD-20"].get_ydata()] == [10, 40, 50]
+
+
 def test_a_hybrid_that_never_took_its_second_step_is_called_nuat() -> None:
     never = pd.DataFrame({"epoch": [0, 1, 2], "two_step_share": [np.nan, 0.0, 0.0]})
     often = pd.DataFrame({"epoch": [0, 1, 2, 3], "two_step_share": [np.nan, 0.0, 0.6, 0.5]})

@@ -42,7 +42,8 @@ def overfitting(results: Results) -> Figure:
             for run in results.find(name, dataset_id)[:1]:
                 history = results.history(run.id)
                 if history is not None and {ONE_STEP, SEVERAL} <= {*history}:
-                    shown.append((name, history))
+                    # not every epoch is judged at every scale
+                    shown.append((name, history.dropna(subset=[ONE_STEP, SEVERAL])))
     with styled():
         if not shown:
             return nothing_to_draw(Figure(), "no single-step trainings at this scale")
