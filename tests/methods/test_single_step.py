@@ -199,3 +199,30 @@ def test_the_share_of_two_step_batches_is_logged_and_survives_a_resume(tmp_path)
     outcome = fit(resumed)
     assert [row["two_step_share"] for row in outcome.history[1:]] == shares
     assert all(torch.equal(value, outcome.weights[name]) for name, value in undisturbed.weights.items())
+
+
+# ------------------------------------------------------------------------------------------------- resume
+WEIGHT = {"weight": {"knots": [[0, 1]]}}
+CASES = {
+    "free": {"step_size": 0.05, "replay": 3},
+    "r_mgm": {"attack": ONE_STEP},
+    "gat": {"attack": SIGN} | WEIGHT,
+    "nuat": {"attack": SIGN} | WEIGHT,
+    "nuat2": {"attack": SIGN | {"steps": 2}, "guide": 0.9} | WEIGHT,
+    "awp": {"attack": ONE_STEP},
+    "trades_awp": {"attack": ONE_STEP | {"start": "gaussian"}},
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_killed_in_mid_epoch_and_resumed_it_is_the_same_training(name, tmp_path) -> None:
+    how = {"ema": {"decay": 0.9, "buffers": "averaged", "begins": "first-step"}}
+    undisturbed = fit(tiny(name, training=how, **CASES[name]))
+    path, stopped = tmp_path / "checkpoint.safetensors", tiny(name, training=how, **CASES[name])
+    with pytest.raises(Interrupted):
+        fit(stopped, save=lambda state: state.save(path), stop_requested=lambda: stopped.steps_done == 7)
+    resumed = tiny(name, training=how, **CASES[name])
+    resumed.restore(Checkpoint.load(path, "tiny"))
+    outcome = fit(resumed)
+    assert all(torch.equal(value, outcome.weights[key]) for key, value in undisturbed.weights.items())
+    assert outcome.history[-1]["train_loss"] == undisturbed.history[-1]["train_loss"]

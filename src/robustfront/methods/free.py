@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from robustfront import losses
-from robustfront.attacks import Ball
+from robustfront import attacks, losses
 from robustfront.config.quantities import Count, Length
 from robustfront.config.schema import Config, Threat
 from robustfront.methods.base import Losses, Method, Setting, Surroundings, register
@@ -32,7 +31,7 @@ class Free(Method):
 
     def __init__(self, params: Any, setting: Setting) -> None:
         super().__init__(params, setting)
-        self.ball = Ball.of(params.threat, self.model.mean, self.model.std)
+        self.ball = attacks.Ball.of(params.threat, self.model.mean, self.model.std)
 
     @classmethod
     def units(cls, params: Any) -> float:

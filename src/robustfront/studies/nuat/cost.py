@@ -84,34 +84,38 @@ def costs(results: Results, suite: str) -> list[Cost]:
 
 
 def figure3b(results: Results) -> Figure:
-    """AutoAttack accuracy against the whole training's seconds, and against its passes."""
-    suite = WIDE if WIDE in results.suites else "white-box"
-    known = [each for each in costs(results, suite) if each.accuracy is not None]
+    """AutoAttack accuracy against seconds and passes of the whole training, for each table's rows."""
+    tables = {"Table 1b": WIDE, "Table 1a": "white-box"}
+    known = {
+        table: [each for each in costs(results, suite) if each.accuracy is not None]
+        for table, suite in tables.items()
+    }
+    shown = {table: found for table, found in known.items() if found}
     with styled():
-        if not known:
-            return nothing_to_draw(Figure(), "no attacked runs of Table 1b at this scale")
-        figure = Figure(figsize=(10, 4.2), layout="constrained")
-        left, right = figure.subplots(1, 2, sharey=True)
-        _scatter(left, known, [each.total_seconds for each in known])
-        _scatter(right, known, [each.total_passes for each in known])
-        left.set_xlabel("seconds of training steps, on this machine")
-        right.set_xlabel("passes per training image, over all epochs")
-        left.set_ylabel("AutoAttack accuracy (%)")
+        if not shown:
+            return nothing_to_draw(Figure(), "no attacked runs at this scale")
+        figure = Figure(figsize=(10, 3.8 * len(shown) + 0.4), layout="constrained")
+        grid = figure.subplots(len(shown), 2, sharey="row", squeeze=False)
+        for (left, right), (table, found) in zip(grid, shown.items(), strict=True):
+            _scatter(left, found, [each.total_seconds for each in found])
+            _scatter(right, found, [each.total_passes for each in found])
+            left.set_title(f"rows of {table}", loc="left")
+            left.set_xlabel("seconds of training steps, on this machine")
+            right.set_xlabel("passes per training image, over all epochs")
+            left.set_ylabel("AutoAttack accuracy (%)")
         figure.suptitle(results.label, fontsize=9, color=GREY)
     return figure
 
 
 def _scatter(axes: Axes, known: list[Cost], at: list[float]) -> None:
     for each, x in zip(known, at, strict=True):
-        axes.plot([x], [each.accuracy or 0.0], "o", color=COLOURS.get(each.method, BLUE))
-        axes.annotate(
-            each.run.removeprefix("wrn-"),
-            (x, each.accuracy or 0.0),
-            (4, 4),
-            textcoords="offset points",
-            fontsize=7,
-        )
+        name, y = each.run.removeprefix("wrn-"), each.accuracy or 0.0
+        axes.plot([x], [y], "o", color=COLOURS.get(each.method, BLUE))
+        axes.annotate(name, (x, y), (4, 4), textcoords="offset points", fontsize=7)
     axes.set_xscale("log")
+    for which in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        which("{x:.4g}")
+    axes.tick_params(axis="x", which="both", labelsize=7)
     axes.margins(0.15)
 
 

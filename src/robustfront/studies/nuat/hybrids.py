@@ -33,6 +33,7 @@ def hybrids(results: Results) -> Figure:
             axes.set_xlabel(f"epoch ({results.label})", fontsize=8)
             axes.set_ylabel("batches with two steps (%)")
             axes.set_ylim(0, 100)
+            axes.xaxis.get_major_locator().set_params(integer=True)
     return figure
 
 

@@ -72,7 +72,15 @@ def figure3a(results: Results) -> Figure:
                         values.mean(), position + offset - 0.13, position + offset + 0.13, color=colour
                     )
                 else:
-                    axes.text(position + offset, 0, "no full\nbatch", ha="center", fontsize=6, color=colour)
+                    axes.text(
+                        position + offset,
+                        0,
+                        "no full\nbatch",
+                        ha="center",
+                        va="bottom",
+                        fontsize=6,
+                        color=colour,
+                    )
         names = [
             f"{item.title}\n{item.record.facts['robust']['images']} | {item.record.facts['fallen']['images']}"
             for item in found
@@ -80,6 +88,7 @@ def figure3a(results: Results) -> Figure:
         axes.set_xticks(range(len(found)), names, fontsize=8)
         axes.set_ylabel("nuclear norm of f(x′) − f(x)")
         axes.set_ylim(bottom=0)
+        axes.set_xlim(-0.5, len(found) - 0.5)
         axes.legend(fontsize=8)
         figure.supxlabel(
             f"below: images that withstand | fall; {results.label}{missing}", fontsize=8, color=GREY

@@ -42,7 +42,8 @@ def overfitting(results: Results) -> Figure:
             for run in results.find(name, dataset_id)[:1]:
                 history = results.history(run.id)
                 if history is not None and {ONE_STEP, SEVERAL} <= {*history}:
-                    shown.append((name, history))
+                    # not every epoch is judged at every scale
+                    shown.append((name, history.dropna(subset=[ONE_STEP, SEVERAL])))
     with styled():
         if not shown:
             return nothing_to_draw(Figure(), "no single-step trainings at this scale")
@@ -61,6 +62,7 @@ def overfitting(results: Results) -> Figure:
             if at is not None:
                 axes.axvline(at, color=GREY, linestyle="--", linewidth=1)
             axes.set_ylim(0, 100)
+            axes.xaxis.get_major_locator().set_params(integer=True)
         for axes in grid[len(shown) :]:
             axes.set_axis_off()
         grid[0].legend(fontsize=7, loc="upper left")
