@@ -1,3 +1,4 @@
+import hashlib
 from collections import Counter
 
 import pandas as pd
@@ -89,15 +90,30 @@ def test_the_paper_contradicts_itself_where_we_say_so():
     assert gap == pytest.approx(35.83)  # the claim `svhn-gap` is that of rows of two tables
 
 
+TRANSCRIBED = {"table1": "27d37fb8099d76c6", "table2": "7a98737729138b1d", "table3": "da7415323e9cf9de"}
+"""Digests of an independent transcription of the paper's numbers, which most machines do not have."""
+
+
+def digest(numbers):
+    """Of what stands where and how much it is, whatever we call rows and runs."""
+    columns = [name for name in COLUMNS if name not in ("row", "run", "value")]
+    values = numbers["value"].astype(float).map(repr)
+    lines = numbers[columns].agg("|".join, axis=1) + "|" + values
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
 @pytest.mark.parametrize("table", TABLES)
-def test_numbers_agree_with_the_independent_transcription(project, table):
+def test_numbers_are_those_of_the_independent_transcription(table):
+    assert digest(published(table)) == TRANSCRIBED[table]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_rows_agree_with_the_independent_transcription(project, table):
     path = project.parent / "shared" / "reported" / f"S000_{table}.csv"
     if not path.is_file():
         pytest.skip("needs ../shared/reported (a second transcription of the papers' numbers), absent here")
-    columns = [name for name in COLUMNS if name not in ("row", "run", "value")]
     theirs, ours = pd.read_csv(path, keep_default_na=False, dtype=str), published(table)
-    assert ours[columns].to_numpy().tolist() == theirs[columns].to_numpy().tolist()
-    assert ours["value"].tolist() == theirs["value"].astype(float).tolist()
+    assert digest(theirs) == TRANSCRIBED[table]
     # Rows, by what the transcription calls them: as many as ours, each with the same numbers.
     by_row = ours.groupby("row")["value"].apply(tuple)
     by_model = theirs.assign(value=theirs["value"].astype(float)).groupby(["method", "variant"])["value"]

@@ -103,7 +103,8 @@ def test_a_kernel_that_a_notebook_or_its_user_has_elsewhere_is_not_asked_for(tmp
     (kernel / "kernel.json").write_text('{"argv": ["/nowhere/python"], "display_name": "x", "language": "x"}')
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share" / "jupyter"))
     source = tmp_path / "n.py"
-    head = "# ---\n# jupyter:\n#   kernelspec:\n#     name: their-env\n#     display_name: R\n#     language: R\n# ---\n\n"
+    spec = ["jupyter:", "  kernelspec:", "    name: their-env", "    display_name: R", "    language: R"]
+    head = "\n".join(["# ---", *(f"# {line}" for line in spec), "# ---\n\n"])
     source.write_text(f"{head}# %%\nprint(6 * 7)\n")
     execute(source, tmp_path / "n.html", {})
     assert "42" in (tmp_path / "n.html").read_text(encoding="utf-8")
