@@ -32,6 +32,7 @@ class Cost:
     seconds: float
     passes: float
     accuracy: float | None = None
+    interval: tuple[float, float] = (0.0, 100.0)
 
     @property
     def total_seconds(self) -> float:
@@ -50,7 +51,7 @@ def two_step_epochs(history: pd.DataFrame) -> float | None:
 
 
 def cost(results: Results, run: PlannedRun, suite: str) -> Cost | None:
-    """None while the run is not there. The accuracy is that under AutoAttack, in percent."""
+    """None while the run is not there. Accuracy is under AutoAttack, in percent, with its 95 % interval."""
     history = results.history(run.id)
     if history is None:
         return None
@@ -67,7 +68,7 @@ def cost(results: Results, run: PlannedRun, suite: str) -> Cost | None:
         len(trained),
         float(trained["seconds"].median()),
         passes,
-        None if rate is None else 100 * (1 - rate.error),
+        *(() if rate is None else (100 * (1 - rate.error), (100 * (1 - rate.high), 100 * (1 - rate.low)))),
     )
 
 
@@ -110,7 +111,9 @@ def figure3b(results: Results) -> Figure:
 def _scatter(axes: Axes, known: list[Cost], at: list[float]) -> None:
     for each, x in zip(known, at, strict=True):
         name, y = each.run.removeprefix("wrn-"), each.accuracy or 0.0
-        axes.plot([x], [y], "o", color=COLOURS.get(each.method, BLUE))
+        low, high = each.interval
+        colour = COLOURS.get(each.method, BLUE)
+        axes.errorbar([x], [y], [[y - low], [high - y]], fmt="o", color=colour, elinewidth=0.9)
         axes.annotate(name, (x, y), (4, 4), textcoords="offset points", fontsize=7)
     axes.set_xscale("log")
     for which in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
