@@ -45,8 +45,12 @@ Change = tuple[str, Path_, Any]
 
 
 def real(name: str) -> dict[str, Any]:
-    """Without the identity of YAML's aliases, by which one change would happen at two places."""
-    return json.loads(json.dumps(load_yaml(ROOT / name)))
+    """Without the identity of YAML's aliases, by which one change would happen at two places.
+
+    Of the studies that the project's file lists, the one that is changed here.
+    """
+    tree = json.loads(json.dumps(load_yaml(ROOT / name)))
+    return tree | {"studies": [STUDY]} if name == SHARED else tree
 
 
 def at(tree: Any, path: Path_) -> Any:
