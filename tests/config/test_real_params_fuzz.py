@@ -45,12 +45,8 @@ Change = tuple[str, Path_, Any]
 
 
 def real(name: str) -> dict[str, Any]:
-    """Without the identity of YAML's aliases, by which one change would happen at two places.
-
-    Of the studies that the project's file lists, the one that is changed here.
-    """
-    tree = json.loads(json.dumps(load_yaml(ROOT / name)))
-    return tree | {"studies": [STUDY]} if name == SHARED else tree
+    """Without the identity of YAML's aliases, by which one change would happen at two places."""
+    return json.loads(json.dumps(load_yaml(ROOT / name)))
 
 
 def at(tree: Any, path: Path_) -> Any:
@@ -99,6 +95,8 @@ def changed(tree: dict[str, Any], change: Change) -> tuple[dict[str, Any], Path_
 def write(folder: Path, changes: dict[str, Any]) -> None:
     """The real files, some of them changed: a file's name -> its text or its tree."""
     (folder / "params").mkdir(exist_ok=True)
+    for other in (ROOT / "params").glob("*.yaml"):  # studies that the project's file lists beside it
+        (folder / "params" / other.name).write_text(other.read_text(encoding="utf-8"), encoding="utf-8")
     for name in FILES:
         content = changes.get(name, (ROOT / name).read_text())
         if isinstance(content, str):
