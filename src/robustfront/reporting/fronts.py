@@ -115,7 +115,9 @@ def _legend(figure: Figure, handles: list[Line2D], families: Sequence[Family]) -
 def _handles(
     table: Table, families: Sequence[Family], names: Mapping[str, str], doubtful: list[Line2D]
 ) -> list[Line2D]:
-    """A column per family, padded to equal length, because matplotlib fills legends column by column.
+    """A column per family, with the runs that there are numbers of.
+
+    Padded to equal length, because matplotlib fills legends column by column.
 
     In the first one, too, what the looks of doubtful points mean.
     """
@@ -123,7 +125,8 @@ def _handles(
     labels = dict(rows[next(iter(table.spec.labels))]) | dict(names)
     looking = set(table.frame.loc[table.frame["batches"] != "", "run"])
     labels |= {run: f"{labels[run]} {WHOLE}" for run in looking}
-    named = [_among(family.runs, rows.index) for family in families]
+    drawn = set(table.frame.dropna(subset="value")["run"])
+    named = [_among(family.runs, drawn) for family in families]
     height = max((len(runs) for runs in named if len(runs) <= NAMED), default=0)
     handles = list[Line2D]()
     for position, (family, runs) in enumerate(zip(families, named, strict=True)):
