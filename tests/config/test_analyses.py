@@ -21,8 +21,7 @@ def analyses(**entries: Any) -> Any:
     [
         (
             {"kind": "landscap", "runs": ["st"], "span": 0.1},
-            "or 'landscape' or 'loss-variation' or 'null-space' or 'path' or 'singular-values' "
-            "(did you mean 'landscape'?)",
+            "or 'path' or 'singular-values' (did you mean 'landscape'?)",
         ),
         ({"kind": "landscape", "runs": ["st"]}, "defaults.analyses.a.span: missing"),
         (

@@ -156,7 +156,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_files_themselves_are_a_plan_of_every_scale(folder: Path) -> None:
-    for scale in real(SHARED)["scales"]:
+    for scale in real(STUDY)["scales"]:
         assert outcome(folder, {}, scale) is None
         assert outcome(folder, {name: real(name) for name in FILES}, scale) is None
 

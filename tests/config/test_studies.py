@@ -189,7 +189,8 @@ def test_a_mistake_in_study_yaml_is_named_by_file_and_key(facts: Any, problem: s
 
 def test_study_yaml_of_the_project_is_valid(project: Path) -> None:
     for file in (project / "src" / "robustfront" / "studies").glob("*/study.yaml"):
-        study = locate(f"params/{file.parent.name}.yaml", project / "params.yaml")
+        name = file.parent.name.replace("_", "-")
+        study = locate(f"params/{name}.yaml", project / "params.yaml")
         assert study.facts.title != study.name
         assert study.folder == file.parent
 

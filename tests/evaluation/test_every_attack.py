@@ -21,7 +21,7 @@ SHORT: dict[str, dict[str, Any]] = {
     "autoattack": {"version": "apgd", "engine": "fast"},
     "cw": {"steps": 4, "lr": 0.05, "c": 10.0},
     "fab": {"steps": 4},
-    "gama": {"steps": 4},
+    "gama": {"steps": 4, "step_size": 0.1, "drops": [2, 3]},
     "mifgsm": {"steps": 4, "step_size": 0.02},
     "pgd": {"steps": 4, "step_size": 0.02},
     "square": {"queries": 20},

@@ -66,11 +66,12 @@ def judge(claims: Sequence[predicates.Claim], results: Results) -> pd.DataFrame:
                     "published_as": dataset,
                     "dataset": results.datasets[key].name if key else "",
                 }
+                printed, here = ({"source": name, "suite": name} for name in (PUBLISHED, "test"))
                 truth, words = _in_print(claim, dataset, results)
-                lines.append(about | {"suite": PUBLISHED} | _line(IN_PRINT[truth], words))
+                lines.append(about | printed | _line(IN_PRINT[truth], words))
                 if not key:
                     words = f"no data set of this scale stands for {dataset}"
-                    lines.append(about | {"suite": "test"} | _line(MEASURED[None], words))
+                    lines.append(about | here | _line(MEASURED[None], words))
                     continue
                 own = "test" in results.as_published[key]
                 place = Place(results, key, own)
@@ -78,7 +79,7 @@ def judge(claims: Sequence[predicates.Claim], results: Results) -> pd.DataFrame:
                 truth = every([truth for truth, _ in found])
                 reason = "; ".join(words for each, words in found if truth is True or each == truth)
                 verdict = (MEASURED if own else DIRECTION)[truth]
-                lines.append(about | {"suite": "test"} | _line(verdict, reason, len(found)))
+                lines.append(about | here | _line(verdict, reason, len(found)))
     return pd.DataFrame(lines).assign(scale=results.label)
 
 
