@@ -58,7 +58,9 @@ def test_attacks_that_fit_are_not_warned_of(warned: Any) -> None:
 
 def test_shipped_numbers_fit_in_every_scale_but_where_a_paper_s_do_not(project: Path) -> None:
     """S001's suites `faithful` attack larger balls with the steps of the smallest; S004 shows 20 of 500."""
-    told = [line for plan in Plans(project / "params.yaml").scales.values() for line in warnings(plan)]
+    plans = Plans(project / "params.yaml").scales
+    del plans["smoke"]  # whose numbers mean nothing
+    told = [line for plan in plans.values() for line in warnings(plan)]
     known = re.compile(r"ca-at\.yaml: .*\.suites\.faithful|nuat\.yaml: .*\.attacks\.pgd-500\.also\.")
     assert [line for line in told if not known.search(line)] == []
     assert told
