@@ -11,6 +11,7 @@ def _under(attack: str, heading: str, printed: str) -> Column:
     return Column(attack, heading, attack, metric="accuracy", printed=Printed("robust_accuracy", printed))
 
 
+OF_PARTS = "At small scales AutoAttack, of either version, stands for APGD-CE and T-APGD alone."
 GAMA = _under("gama", "GAMA-100", "GAMA")
 
 TABLE1A = TableSpec(
@@ -29,6 +30,7 @@ TABLE1A = TableSpec(
         "PGD-20 is PGD-500 after 20 of its steps. The paper's page lost the heads of these two columns; "
         "they are those of the authors' image. Its rows from Normal to GAT are those that the GAT paper "
         "printed, not trained anew.",
+        OF_PARTS,
     ),
 )
 TABLE1B = TableSpec(
@@ -46,6 +48,7 @@ TABLE1B = TableSpec(
         "Epochs as printed: 50 + 5 are 50 epochs, of whose steps as many as in 5 epochs had an attack of "
         "two steps. Ours stand in the section on hybrids. The paper's rows TRADES and AWP are other "
         "authors' released models.",
+        OF_PARTS,
     ),
 )
 TABLE2 = TableSpec(
@@ -61,6 +64,7 @@ TABLE2 = TableSpec(
     sources=[Source("white-box", "white-box")],
     notes=(
         "FBF's AutoAttack accuracy on CIFAR-10 is 42.37 in Table 2 and 43.12 in Table 1a; both as printed.",
+        OF_PARTS,
     ),
 )
 
