@@ -1,15 +1,13 @@
 """Pickled batches of CIFAR's python version, in the archive or unpacked."""
 
-import tarfile
-import zlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import IO, cast
 
 import numpy as np
 
 from robustfront.data import pickles
 from robustfront.data.readers.base import Part, part_of
+from robustfront.data.tarballs import members
 from robustfront.errors import DataError
 
 
@@ -22,25 +20,14 @@ def batches(
     """
     if archive not in files:
         return {name: _batch(str(path), path.read_bytes(), labels) for name, path in files.items()}
-    found = _archive(files[archive], {*train, test}, labels)
+    path = files[archive]
+    found = {
+        member.name: _batch(f"{path}:{member.path}", member.content, labels)
+        for member in members(path, {*train, test})
+    }
     if absent := [name for name in train if name not in found]:
-        raise DataError(f"{files[archive]}: holds no {', '.join(absent)}; is it the python version of CIFAR?")
+        raise DataError(f"{path}: holds no {', '.join(absent)}; is it the python version of CIFAR?")
     return found
-
-
-def _archive(path: Path, wanted: Collection[str], labels: str) -> dict[str, Part]:
-    """The batches in the archive, read in memory: links and folders in it mean nothing."""
-    parts = {}
-    try:
-        with tarfile.open(path, "r:gz") as archive:
-            for member in archive:
-                name = member.name.rpartition("/")[2]
-                if member.isfile() and name in wanted:
-                    with cast(IO[bytes], archive.extractfile(member)) as content:
-                        parts[name] = _batch(f"{path}:{member.name}", content.read(), labels)
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: damaged archive ({error}); delete it and start again") from error
-    return parts
 
 
 def _batch(name: str, content: bytes, key: str) -> Part:

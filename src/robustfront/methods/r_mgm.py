@@ -16,11 +16,7 @@ from robustfront.methods.base import AdversarialParams, Losses, Method, Setting,
 from robustfront.methods.moment import Moment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from torch import Tensor
-
-    from robustfront.config.schema import Threat
 
 
 class RMGMParams(AdversarialParams):
@@ -45,10 +41,6 @@ class RMGM(Method):
     def units(cls, params: Any) -> float:
         """Attack and training pass; the one image more is left out."""
         return 2 * params.attack.steps + 3
-
-    @classmethod
-    def ascents(cls, params: Any, judged: Threat | None) -> Mapping[str, tuple[Ascent, Threat]]:
-        return {"attack": (params.attack, params.threat)}
 
     def craft(self, x: Tensor, y: Tensor, at: Moment) -> Tensor:
         """x' of the batch and, after them, that of the last image by more steps: (B + 1, C, H, W)."""

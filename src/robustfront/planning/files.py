@@ -47,12 +47,15 @@ def incomplete(plan: Plan, layout: Layout) -> set[str]:
     return found
 
 
+def is_trained(layout: Layout, run_id: str) -> bool:
+    return all((layout.run(run_id) / name).is_file() for name in TRAINED)
+
+
 def to_train(plan: Plan, layout: Layout) -> set[str]:
     """The planned runs of which a file is not there, and those that start from them."""
     found: set[str] = set()
     for run, planned in plan.runs.items():  # parents first
-        folder = layout.run(run)
-        if planned.config.init in found or not all((folder / name).exists() for name in TRAINED):
+        if planned.config.init in found or not is_trained(layout, run):
             found.add(run)
     return found
 

@@ -30,6 +30,7 @@ from robustfront.methods.base import Setting
 from robustfront.models import Classifier, build, nullspace, weights
 from robustfront.models.batch_norm import forget_statistics
 from robustfront.models.nullspace import NullSpace
+from robustfront.planning.files import is_trained
 from robustfront.planning.sources import training_code
 from robustfront.training import provenance
 from robustfront.training.arithmetic import settle
@@ -67,10 +68,7 @@ def train(
     require_writable(folder)
     work = workplace(layout.checkpoint(planned.id), planned.id) if world.first else contextlib.nullcontext()
     with work, stop_signals() as stop, enough_memory(planned.id, device, "training.batch_size"):
-        finished = all(
-            (folder / name).is_file() for name in ("model.safetensors", "history.csv", "manifest.json")
-        )
-        if not any(world.any(finished)):
+        if not any(world.any(is_trained(layout, planned.id))):
             compile_stand_ins(compiled)
             _train(planned, methods, layout, device, world, stop, compiled, arithmetic)
         elif world.first:

@@ -9,7 +9,7 @@ from robustfront.artefacts import Layout, read_json, sha256
 from robustfront.checksums import recorded
 from robustfront.errors import ArtefactError, ConfigError
 from robustfront.planning import Plan
-from robustfront.planning.files import TRAINED, evaluation_files
+from robustfront.planning.files import TRAINED, evaluation_files, is_trained
 from robustfront.planning.sources import analysis_code, evaluation_code, training_code
 
 RECORDS = (
@@ -60,10 +60,6 @@ def wanted(plan: Plan, layout: Layout) -> Iterator[Item]:
 def missing(plan: Plan, layout: Layout) -> list[Item]:
     """The items of which a file is not there."""
     return [item for item in wanted(plan, layout) if item.missing]
-
-
-def is_trained(layout: Layout, run_id: str) -> bool:
-    return all((layout.run(run_id) / name).is_file() for name in TRAINED)
 
 
 def stale(plan: Plan, layout: Layout) -> dict[str, tuple[str, str]]:

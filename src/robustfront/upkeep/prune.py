@@ -11,6 +11,7 @@ from robustfront.artefacts import EVALUATIONS, Layout, leftovers
 from robustfront.errors import ArtefactError
 from robustfront.locks import is_held
 from robustfront.planning import Plan
+from robustfront.planning.files import is_trained
 from robustfront.upkeep import inventory
 from robustfront.upkeep.neighbours import Wants, abandoned, of_others, wants
 
@@ -138,7 +139,7 @@ def _of_wanted_runs(wanted: Wants, layout: Layout) -> Iterator[Orphan]:
 
 def _checkpoints(wanted: Wants, layout: Layout) -> Iterator[Orphan]:
     """Those of work that nobody wants or that is finished, unless a process holds them."""
-    unfinished = {layout.checkpoint(run) for run in wanted.runs if not inventory.is_trained(layout, run)}
+    unfinished = {layout.checkpoint(run) for run in wanted.runs if not is_trained(layout, run)}
     for run, evaluations in wanted.evaluations.items():
         if not all(_is_done(layout.evaluation(run, key)) for key in evaluations):
             unfinished.add(layout.unfinished(run, EVALUATIONS))

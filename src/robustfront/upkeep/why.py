@@ -14,6 +14,7 @@ from robustfront.config.yaml_loader import load_yaml
 from robustfront.errors import ArtefactError, ConfigError
 from robustfront.methods import Methods
 from robustfront.planning import Plan, PlannedRun
+from robustfront.planning.files import TRAINED, is_trained
 from robustfront.upkeep import inventory
 
 SHOWN = 4
@@ -25,7 +26,7 @@ def why(plan: Plan, layout: Layout, name: str) -> list[str]:
 
     ConfigError if there is no such run.
     """
-    if name not in plan.runs and layout.run(name).is_dir() and inventory.is_trained(layout, name):
+    if name not in plan.runs and layout.run(name).is_dir() and is_trained(layout, name):
         return [f"{name}: will not be redone: scale '{plan.scale}' does not ask for it"]
     found = [plan.runs[run] for run in inventory.pick_runs(plan, name)]
     several = len({tuple(run.names) for run in found}) > 1  # studies that call different runs the same
@@ -35,16 +36,16 @@ def why(plan: Plan, layout: Layout, name: str) -> list[str]:
 
 
 def _reason(plan: Plan, layout: Layout, run: PlannedRun) -> str:
-    lacking = [name for name in inventory.TRAINED if not (layout.run(run.id) / name).is_file()]
+    lacking = [name for name in TRAINED if not (layout.run(run.id) / name).is_file()]
     if not lacking:
         return _finished(plan, layout, run)
     init = run.config.init
     start = ""
-    if init and not inventory.is_trained(layout, init):
+    if init and not is_trained(layout, init):
         start = f"; its start {_called(plan.runs[init])} is not trained either"
     if (layout.checkpoint(run.id) / "checkpoint.safetensors").is_file():
         return f"will be trained on from its checkpoint in {layout.checkpoint(run.id)}{start}"
-    if len(lacking) < len(inventory.TRAINED):
+    if len(lacking) < len(TRAINED):
         return f"will be trained again: {' and '.join(lacking)} of {layout.run(run.id)} is missing{start}"
     others = {key: config for key in _trained(layout) if (config := _config(layout, key, plan.methods))}
     near = _nearest(_flat(run), others)
@@ -125,7 +126,7 @@ def _flattened(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _trained(layout: Layout) -> list[str]:
     folder: Path = layout.results / "runs"
-    return sorted(path.name for path in folder.glob("*") if inventory.is_trained(layout, path.name))
+    return sorted(path.name for path in folder.glob("*") if is_trained(layout, path.name))
 
 
 def _config(layout: Layout, run_id: str, methods: Methods) -> dict[str, Any]:

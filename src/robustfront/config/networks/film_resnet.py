@@ -1,7 +1,6 @@
 """Residual network that is told a number by FiLM (Wang et al. 2020), or not: its settings and its cost."""
 
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -9,6 +8,7 @@ from pydantic import Field
 from robustfront.config.networks.base import NetworkConfig, networks
 from robustfront.config.networks.film import FILM, Film, norm_multiplications, norm_parameters, usual
 from robustfront.config.networks.preact_resnet import ACTIVATION_BYTES, BLOCKS
+from robustfront.config.networks.stages import Shape, block_shapes
 from robustfront.config.quantities import Count
 
 
@@ -57,10 +57,6 @@ class FilmResNet(NetworkConfig):
         flops = self.forward_flops(channels=channels, size=size, classes=classes)
         return flops * ACTIVATION_BYTES / self.width
 
-    def block_shapes(self) -> Iterator[tuple[int, int, int]]:
-        """(input channels, output channels, stride) of each block, in order."""
+    def block_shapes(self) -> Iterator[Shape]:
         widths = [self.width * factor for factor in (1, 1, 2, 4, 8)]
-        for stage, (inputs, outputs) in enumerate(pairwise(widths)):
-            yield inputs, outputs, 2 if stage else 1
-            for _ in range(BLOCKS[self.depth][stage] - 1):
-                yield outputs, outputs, 1
+        return block_shapes(widths, BLOCKS[self.depth])

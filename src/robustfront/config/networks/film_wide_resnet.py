@@ -1,7 +1,6 @@
 """Wide residual network that is told a number by FiLM (Wang et al. 2020), or not: its settings and cost."""
 
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
@@ -9,6 +8,7 @@ from pydantic import Field, field_validator
 from robustfront.config.networks.base import NetworkConfig, networks
 from robustfront.config.networks.film import FILM, Film, norm_multiplications, norm_parameters, usual
 from robustfront.config.networks.preact_resnet import ACTIVATION_BYTES
+from robustfront.config.networks.stages import Shape, block_shapes
 from robustfront.config.quantities import Count, Share
 
 
@@ -64,10 +64,6 @@ class FilmWideResNet(NetworkConfig):
         flops = self.forward_flops(channels=channels, size=size, classes=classes)
         return flops * ACTIVATION_BYTES / (self.width * self.widening_factor)
 
-    def block_shapes(self) -> Iterator[tuple[int, int, int]]:
-        """(input channels, output channels, stride) of each block, in order."""
-        stem, k = self.width, self.widening_factor
-        for stage, (inputs, outputs) in enumerate(pairwise([stem, stem * k, 2 * stem * k, 4 * stem * k])):
-            yield inputs, outputs, 2 if stage else 1
-            for _ in range((self.depth - 4) // 6 - 1):
-                yield outputs, outputs, 1
+    def block_shapes(self) -> Iterator[Shape]:
+        widths = [self.width, *(self.width * self.widening_factor * factor for factor in (1, 2, 4))]
+        return block_shapes(widths, [(self.depth - 4) // 6] * 3)

@@ -1,13 +1,13 @@
 """Residual network of 6n + 2 layers without batch norm (Zhang et al. 2019): its settings and its cost."""
 
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, Strict, model_validator
 
 from robustfront.config.batch_norm import BatchNorm, Tracked
 from robustfront.config.networks.base import NetworkConfig, networks
+from robustfront.config.networks.stages import Shape, block_shapes
 from robustfront.config.quantities import Count, Flag
 
 ACTIVATION_BYTES = 0.35
@@ -80,10 +80,6 @@ class FixupResNet(NetworkConfig):
         flops = self.forward_flops(channels=channels, size=size, classes=classes)
         return flops * ACTIVATION_BYTES / self.width
 
-    def block_shapes(self) -> Iterator[tuple[int, int, int]]:
-        """(input channels, output channels, stride) of each block, in order."""
+    def block_shapes(self) -> Iterator[Shape]:
         widths = [self.width * factor for factor in (1, 1, 2, 4)]
-        for stage, (inputs, outputs) in enumerate(pairwise(widths)):
-            yield inputs, outputs, 2 if stage else 1
-            for _ in range(self.blocks - 1):
-                yield outputs, outputs, 1
+        return block_shapes(widths, [self.blocks] * 3)

@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -11,6 +10,7 @@ from pydantic import Field, model_validator
 from robustfront.config.batch_norm import BatchNorm, Tracked
 from robustfront.config.lasting import added
 from robustfront.config.networks.base import NetworkConfig, networks
+from robustfront.config.networks.stages import Shape, block_shapes
 from robustfront.config.quantities import Count, Flag
 
 BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
@@ -95,10 +95,6 @@ class PreActResNet(NetworkConfig):
         flops = self.forward_flops(channels=channels, size=size, classes=classes)
         return flops * ACTIVATION_BYTES / self.width
 
-    def _block_shapes(self) -> Iterator[tuple[int, int, int]]:
-        """(input channels, output channels, stride) of each block, in order."""
+    def _block_shapes(self) -> Iterator[Shape]:
         widths = [self.width * factor for factor in (1, 1, 2, 4, 8)]
-        for stage, (inputs, outputs) in enumerate(pairwise(widths)):
-            yield inputs, outputs, 2 if stage else 1
-            for _ in range(BLOCKS[self.depth][stage] - 1):
-                yield outputs, outputs, 1
+        return block_shapes(widths, BLOCKS[self.depth])

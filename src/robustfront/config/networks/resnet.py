@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -10,6 +9,7 @@ from pydantic import Field
 from robustfront.config.batch_norm import BatchNorm, Tracked
 from robustfront.config.networks.base import NetworkConfig, networks
 from robustfront.config.networks.preact_resnet import BLOCKS
+from robustfront.config.networks.stages import Shape, block_shapes
 from robustfront.config.quantities import Count, Flag
 
 
@@ -62,10 +62,6 @@ class ResNet(NetworkConfig):
             kept += (inputs + outputs) * size**2 if stride != 1 else 0
         return 4 * (kept + 8 * self.width)
 
-    def _block_shapes(self) -> Iterator[tuple[int, int, int]]:
-        """(input channels, output channels, stride) of each block, in order."""
+    def _block_shapes(self) -> Iterator[Shape]:
         widths = [self.width * factor for factor in (1, 1, 2, 4, 8)]
-        for stage, (inputs, outputs) in enumerate(pairwise(widths)):
-            yield inputs, outputs, 2 if stage else 1
-            for _ in range(BLOCKS[self.depth][stage] - 1):
-                yield outputs, outputs, 1
+        return block_shapes(widths, BLOCKS[self.depth])

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
 from robustfront.config.batch_norm import BatchNorm, Tracked
 from robustfront.config.networks.base import NetworkConfig, networks
+from robustfront.config.networks.stages import Shape, block_shapes
 from robustfront.config.quantities import Count, Share
 
 
@@ -65,10 +65,6 @@ class WideResNet(NetworkConfig):
             kept += 5 * outputs * size**2 if self.dropout else 0  # its result, and the mask in bytes
         return kept + 4 * 64 * self.factor * (2 * size**2 + 1)
 
-    def _block_shapes(self) -> Iterator[tuple[int, int, int]]:
-        """(input channels, output channels, stride) of each block, in order."""
+    def _block_shapes(self) -> Iterator[Shape]:
         widths = [16, *(channels * self.factor for channels in (16, 32, 64))]
-        for stage, (inputs, outputs) in enumerate(pairwise(widths)):
-            yield inputs, outputs, 2 if stage else 1
-            for _ in range((self.depth - 4) // 6 - 1):
-                yield outputs, outputs, 1
+        return block_shapes(widths, [(self.depth - 4) // 6] * 3)

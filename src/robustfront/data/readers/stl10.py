@@ -1,15 +1,13 @@
 """STL-10, binary version: bytes without a header, in the archive or unpacked."""
 
-import tarfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, cast
 
 import numpy as np
 
 from robustfront.config.datasets import Dataset
 from robustfront.data.readers.base import Part, Raw, part_of
+from robustfront.data.tarballs import members
 from robustfront.errors import DataError
 
 ARCHIVE = "stl10_binary.tar.gz"
@@ -33,17 +31,10 @@ def _archive(path: Path) -> dict[str, bytes]:
     """The files of labelled images, read in memory; those without labels, which are most, are passed by."""
     contents: dict[str, bytes] = {}
     wanted = {*TRAIN, *TEST}
-    try:
-        with tarfile.open(path, "r:gz") as archive:
-            for member in archive:
-                name = member.name.rpartition("/")[2]
-                if member.isfile() and name in wanted:
-                    with cast(IO[bytes], archive.extractfile(member)) as content:
-                        contents[name] = content.read()
-                if contents.keys() == wanted:
-                    break
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: damaged archive ({error}); delete it and start again") from error
+    for member in members(path, wanted):
+        contents[member.name] = member.content
+        if contents.keys() == wanted:
+            break
     if absent := [name for name in TRAIN if name not in contents]:
         raise DataError(f"{path}: holds no {', '.join(absent)}; is it the binary version of STL-10?")
     return contents
